@@ -1,0 +1,65 @@
+//! `maetok reconstruct`
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use maetok::device::DeviceChoice;
+use maetok::image;
+use serde_json::json;
+
+use crate::files;
+
+/// Arguments of `maetok reconstruct`.
+#[derive(Args)]
+pub struct Arguments {
+    /// Picture (PNG, JPEG, WebP or GIF); - is the standard input.
+    input: PathBuf,
+    /// PNG file to write the reconstruction to; - is the standard output.
+    #[arg(long, required_unless_present = "json")]
+    out: Option<PathBuf>,
+    /// Print the scores as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Where to compute: auto, cpu or wgpu.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Model folder; the shipped model if left out.
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let to_stdout = arguments.out.as_ref().is_some_and(|out| out.as_os_str() == "-");
+    if to_stdout && arguments.json {
+        bail!("The standard output takes the picture or the JSON, not both: give --out a file.");
+    }
+    if let Some(out) = &arguments.out {
+        files::check_output(out)?;
+    }
+    let device = arguments.device.parse::<DeviceChoice>()?;
+    let picture = image::decode(&files::input(&arguments.input)?)?;
+    let model = files::model_files(arguments.model.as_deref())?;
+    let (pipeline, _) = files::pipeline(&model, device)?;
+    let result = pollster::block_on(pipeline.reconstruct(&picture.rgb))?;
+
+    if let Some(out) = &arguments.out {
+        files::output(out, &result.reconstruction)?;
+    }
+    if arguments.json {
+        let (width, height) = picture.rgb.dimensions();
+        // JSON has no infinity: a perfect reconstruction has the PSNR null.
+        return files::print(
+            &json!({
+                "psnr": result.psnr, "ssim": result.ssim, "size": model.manifest.image_size,
+                "input": { "width": width, "height": height, "notices": picture.notices },
+                "numbers": result.latents.len(), "model": model.manifest.name,
+            })
+            .to_string(),
+        );
+    }
+    let notices = picture.notices.iter().map(|notice| format!(" ({notice})")).collect::<String>();
+    files::say(&format!("PSNR {:.2} dB, SSIM {:.3}{notices}", result.psnr, result.ssim));
+    Ok(())
+}

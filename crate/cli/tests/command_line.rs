@@ -1,0 +1,398 @@
+//! Runs the real program on a small random model, with good input and with every bad input we could think of.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Cursor, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use maetok::Device;
+use maetok::checkpoint::{ClassEntry, Folder, Manifest, Part, Storage, save, sha256_hex, shapes, write_folder};
+use maetok::diffusion::SitConfig;
+use maetok::rng::Rng;
+use maetok::tokenizer::{TokenizerConfig, VitSize};
+use serde_json::Value;
+
+/// A model folder with random weights; the directory lives as long as the test process.
+fn model() -> &'static Path {
+    static MODEL: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_, path) = MODEL.get_or_init(|| {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("tiny");
+        write_model(&path);
+        (dir, path)
+    });
+    path
+}
+
+/// Random values for every tensor: fresh weights are zero where it matters (adaLN, the last layer), and then nothing
+/// depends on the noise.
+fn random(shapes: Vec<(String, Vec<usize>)>) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
+    let mut rng = Rng::new(1, 0);
+    let mut values = |n: usize| rng.normals(n).iter().map(|v| 0.3 * *v as f32).collect();
+    shapes.into_iter().map(|(name, shape)| (name, (shape.clone(), values(shape.iter().product())))).collect()
+}
+
+fn write_model(at: &Path) {
+    let device = Device::flex();
+    let small = VitSize { width: 32, depth: 2, heads: 2 };
+    let tokenizer = TokenizerConfig {
+        image_size: 16,
+        patch_size: 8,
+        latent_tokens: 4,
+        latent_channels: 4,
+        encoder: small,
+        decoder: small,
+        ..TokenizerConfig::base_128(16)
+    };
+    let sit = SitConfig { tokens: 4, channels: 4, width: 32, depth: 2, heads: 2, classes: 3, ..SitConfig::xl() };
+    let class = |name: &str, label: &str| ClassEntry {
+        name: name.to_owned(),
+        label: label.to_owned(),
+        group: "Avatars".to_owned(),
+        thumbnail: None,
+    };
+    let mut manifest = Manifest::draft("tiny", 16);
+    manifest.classes = vec![class("lorelei", "Lorelei"), class("big-ears", "Big Ears"), class("bottts", "Bottts")];
+    let (encoder, sampler) = (tokenizer.init(&device).expect("builds"), sit.init(&device).expect("builds"));
+    let tokenizer = Part {
+        config: tokenizer.to_json(),
+        weights: save(&encoder, Storage::F32, &random(shapes(&encoder))).expect("saves"),
+    };
+    let generator = Part {
+        config: sit.to_json(),
+        weights: save(&sampler, Storage::F16, &random(shapes(&sampler))).expect("saves"),
+    };
+    let folder =
+        Folder { manifest, tokenizer, generator: Some(generator), card: "# Tiny\n".to_owned(), extra: BTreeMap::new() };
+    write_folder(at, &folder).expect("writes");
+}
+
+/// A copy of the model to be spoilt.
+fn copy(dir: &Path) -> PathBuf {
+    let to = dir.join("model");
+    for file in ["manifest.json", "README.md", "tokenizer/config.json", "tokenizer/model.safetensors", "sit/config.json", "sit/model.safetensors"] {
+        let at = to.join(file);
+        fs::create_dir_all(at.parent().expect("a parent")).expect("creates");
+        fs::copy(model().join(file), at).expect("copies");
+    }
+    to
+}
+
+/// Makes the manifest agree with the files, so that what is wrong in them is found later than by the checksum.
+fn sign(model: &Path) {
+    let path = model.join("manifest.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&path).expect("reads")).expect("JSON");
+    for file in json["files"].as_array_mut().expect("files") {
+        let bytes = fs::read(model.join(file["path"].as_str().expect("a path"))).expect("reads");
+        file["size"] = bytes.len().into();
+        file["sha256"] = sha256_hex(&bytes).into();
+    }
+    fs::write(path, json.to_string()).expect("writes");
+}
+
+fn run_with(stdin: &[u8], arguments: &[&str]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_maetok"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    // The program may refuse before it reads.
+    let _ = child.stdin.take().expect("piped").write_all(stdin);
+    child.wait_with_output().expect("ends")
+}
+
+fn run(arguments: &[&str]) -> Output {
+    run_with(b"", arguments)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+fn good(arguments: &[&str]) -> Output {
+    let output = run(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    output
+}
+
+/// Runs what must be refused; returns the one sentence.
+fn refused(arguments: &[&str]) -> String {
+    sentence(arguments, &run(arguments))
+}
+
+fn sentence(arguments: &[&str], output: &Output) -> String {
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+    assert!(stderr.ends_with(".\n") && stderr.lines().count() == 1, "{arguments:?} gave more than a sentence: {stderr}");
+    assert!(!stderr.contains("went wrong inside"), "{stderr}");
+    stderr.trim_end().to_owned()
+}
+
+fn sample<'a>(model: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec!["sample", "--device", "cpu", "--model", model, "--out", out];
+    let takes_class = !more.contains(&"--class");
+    if takes_class {
+        arguments.extend(["--class", "lorelei"]);
+    }
+    if !more.contains(&"--steps") {
+        arguments.extend(["--steps", "3"]);
+    }
+    arguments.extend(more);
+    arguments
+}
+
+fn name(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    image.write_to(&mut bytes, format).expect("encodes");
+    bytes.into_inner()
+}
+
+fn photo() -> DynamicImage {
+    DynamicImage::ImageRgb8(RgbImage::from_fn(40, 30, |x, y| Rgb([(x * 6) as u8, (y * 8) as u8, 90])))
+}
+
+#[test]
+fn the_same_seed_gives_the_same_picture_and_another_gives_another() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let draw = |file: &str, seed: &str| {
+        let out = dir.path().join(file);
+        good(&sample(name(model()), name(&out), &["--seed", seed, "--guidance", "1.5"]));
+        fs::read(out).expect("written")
+    };
+    let first = draw("a.png", "7");
+    assert_eq!(first, draw("b.png", "7"));
+    assert_eq!(image::load_from_memory(&first).expect("a PNG").to_rgb8().dimensions(), (16, 16));
+    assert_ne!(first, draw("c.png", "8"));
+}
+
+#[test]
+fn every_sampler_and_way_to_name_a_class_works() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let out = dir.path().join("x.png");
+    for more in [
+        &["--sampler", "heun"][..],
+        &["--sampler", "sde", "--interval", "0.1,0.75"],
+        &["--class", "2"],
+        &["--class", "Big Ears"],
+        &["--steps", "1"],
+    ] {
+        good(&sample(name(model()), name(&out), more));
+        fs::remove_file(&out).expect("written");
+    }
+}
+
+#[test]
+fn a_grid_holds_as_many_pictures_and_stdout_takes_the_png() {
+    let output = good(&sample(name(model()), "-", &["--grid", "5"]));
+    let sheet = image::load_from_memory(&output.stdout).expect("a PNG on stdout");
+    assert_eq!((sheet.width(), sheet.height()), (3 * 18 + 2, 2 * 18 + 2));
+}
+
+#[test]
+fn settings_out_of_range_are_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let out = dir.path().join("x.png");
+    let cases: [(&[&str], &str); 15] = [
+        (&["--steps", "0"], "steps is 0"),
+        (&["--steps", "1000000000"], "1000000000"),
+        (&["--steps", "-3"], "-3"),
+        (&["--steps", "99999999999999999999999"], "steps"),
+        (&["--guidance", "NaN"], "guidance is NaN"),
+        (&["--guidance", "inf"], "guidance is inf"),
+        (&["--guidance", "-1"], "guidance is -1"),
+        (&["--interval", "0.9,0.1"], "interval"),
+        (&["--interval", "half"], "two numbers"),
+        (&["--sampler", "magic"], "euler, heun or sde"),
+        (&["--device", "abacus"], "auto, cpu or wgpu"),
+        (&["--grid", "0"], "grid"),
+        (&["--class", "lorely"], "the nearest are lorelei"),
+        (&["--class", "3"], "from 0 to 2"),
+        (&["--colour"], "--colour"),
+    ];
+    for (more, says) in cases {
+        let mut arguments = sample(name(model()), name(&out), more);
+        if more[0] == "--device" {
+            arguments.drain(1..3);
+        }
+        let sentence = refused(&arguments);
+        assert!(sentence.contains(says), "{more:?}: {sentence}");
+        assert!(!out.exists(), "{more:?} wrote a file");
+    }
+    assert!(refused(&["sample", "--out", "x.png"]).contains("--class"));
+    assert!(refused(&["paint"]).contains("paint"));
+}
+
+#[test]
+fn outputs_that_cannot_be_written_are_refused_before_the_work() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let nowhere = dir.path().join("no/such/folder/x.png");
+    assert!(refused(&sample(name(model()), name(&nowhere), &[])).contains("does not exist"));
+    let jpeg = dir.path().join("x.jpg");
+    assert!(refused(&sample(name(model()), name(&jpeg), &[])).contains("must end in .png"));
+}
+
+#[test]
+fn a_model_that_is_not_there_is_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let sentence = refused(&sample(name(dir.path()), "-", &[]));
+    assert!(sentence.contains("no manifest.json"), "{sentence}");
+    assert!(refused(&["inspect", name(&dir.path().join("nothing"))]).contains("could not be read"));
+    assert!(refused(&["inspect", name(dir.path())]).contains("neither a manifest.json nor a safetensors file"));
+}
+
+#[test]
+fn spoilt_model_folders_are_refused_by_every_command() {
+    type Spoil = fn(&Path);
+    let cases: [(&str, Spoil); 9] = [
+        ("its size is", |model| {
+            let at = model.join("sit/model.safetensors");
+            let bytes = fs::read(&at).expect("reads");
+            fs::write(at, &bytes[..bytes.len() / 2]).expect("writes");
+        }),
+        ("its SHA-256 is", |model| {
+            let at = model.join("sit/model.safetensors");
+            let mut bytes = fs::read(&at).expect("reads");
+            *bytes.last_mut().expect("bytes") ^= 1;
+            fs::write(at, bytes).expect("writes");
+        }),
+        ("its header claims", |model| {
+            let at = model.join("sit/model.safetensors");
+            let mut bytes = fs::read(&at).expect("reads");
+            let length = bytes.len() as u64;
+            bytes[..8].copy_from_slice(&length.to_le_bytes());
+            fs::write(at, bytes).expect("writes");
+            sign(model);
+        }),
+        ("cut short", |model| {
+            let at = model.join("tokenizer/model.safetensors");
+            let bytes = fs::read(&at).expect("reads");
+            fs::write(at, &bytes[..bytes.len() - 10]).expect("writes");
+            sign(model);
+        }),
+        ("x_embedder.weight", |model| {
+            // The header names the tensor differently now: missing.
+            let at = model.join("sit/model.safetensors");
+            let bytes = fs::read(&at).expect("reads");
+            let name = b"\"x_embedder.weight\"";
+            let place = bytes.windows(name.len()).position(|w| w == name).expect("named");
+            let mut bytes = bytes;
+            bytes[place + 1] = b'y';
+            fs::write(at, bytes).expect("writes");
+            sign(model);
+        }),
+        ("mis-shaped: x_embedder.weight (the model has [32, 4], the file [4, 32])", |model| {
+            let at = model.join("sit/model.safetensors");
+            let mut bytes = fs::read(&at).expect("reads");
+            let shape = b"\"shape\":[32,4]";
+            let place = bytes.windows(shape.len()).position(|w| w == shape).expect("x_embedder.weight");
+            bytes[place..place + shape.len()].copy_from_slice(b"\"shape\":[4,32]");
+            fs::write(at, bytes).expect("writes");
+            sign(model);
+        }),
+        ("does not stay inside", |model| {
+            let at = model.join("manifest.json");
+            let json = fs::read_to_string(&at).expect("reads").replace("\"README.md\"", "\"../README.md\"");
+            fs::write(at, json).expect("writes");
+        }),
+        ("not usable", |model| fs::write(model.join("manifest.json"), "{").expect("writes")),
+        ("configuration", |model| {
+            fs::write(model.join("tokenizer/config.json"), "{}").expect("writes");
+            sign(model);
+        }),
+    ];
+    for (says, spoil) in cases {
+        let dir = tempfile::tempdir().expect("a directory");
+        let spoilt = copy(dir.path());
+        spoil(&spoilt);
+        let sentence = refused(&sample(name(&spoilt), "-", &[]));
+        assert!(sentence.contains(says), "{sentence} does not say {says}");
+        let output = run(&["inspect", name(&spoilt)]);
+        assert_eq!(output.status.code(), Some(2), "inspect, {says}");
+        let picture = dir.path().join("in.png");
+        photo().save(&picture).expect("saves");
+        let arguments = ["reconstruct", name(&picture), "--json", "--model", name(&spoilt)];
+        assert_eq!(run(&arguments).status.code(), Some(2), "reconstruct, {says}");
+    }
+}
+
+#[test]
+fn a_picture_is_reconstructed_and_scored() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (input, out) = (dir.path().join("in.jpg"), dir.path().join("out.png"));
+    fs::write(&input, encoded(&photo(), ImageFormat::Jpeg)).expect("writes");
+    let arguments = ["reconstruct", name(&input), "--out", name(&out), "--json", "--model", name(model())];
+    let output = good(&arguments);
+    let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(json["psnr"].as_f64().is_some_and(|v| v > 0.0) && json["ssim"].is_number(), "{json}");
+    assert_eq!((&json["input"]["width"], &json["numbers"]), (&40.into(), &16.into()));
+    assert_eq!(image::open(&out).expect("a PNG").width(), 16);
+
+    let piped = run_with(&encoded(&photo(), ImageFormat::Png), &["reconstruct", "-", "--out", "-", "--model", name(model())]);
+    assert!(piped.status.success(), "{}", text(&piped.stderr));
+    assert_eq!(image::load_from_memory(&piped.stdout).expect("a PNG").height(), 16);
+}
+
+#[test]
+fn pictures_that_cannot_be_used_are_refused() {
+    let blank = |w, h| encoded(&DynamicImage::ImageRgb8(RgbImage::new(w, h)), ImageFormat::Png);
+    let whole = encoded(&photo(), ImageFormat::Jpeg);
+    let cases: [(&str, Vec<u8>); 6] = [
+        ("empty", Vec::new()),
+        ("not a picture", b"Dear Sir or Madam".to_vec()),
+        ("1×1", blank(1, 1)),
+        ("20000×10", blank(20_000, 10)),
+        ("cut short", whole[..whole.len() / 2].to_vec()),
+        ("SVG", b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec()),
+    ];
+    let arguments = ["reconstruct", "-", "--json", "--model", name(model())];
+    for (says, bytes) in cases {
+        let sentence = sentence(&arguments, &run_with(&bytes, &arguments));
+        assert!(sentence.contains(says), "{sentence} does not say {says}");
+    }
+    assert!(refused(&["reconstruct", "/no/such/picture.png", "--json"]).contains("could not be read"));
+    assert!(refused(&["reconstruct", "-", "--json", "--out", "-"]).contains("not both"));
+    assert!(refused(&["reconstruct", "-"]).contains("--out"));
+}
+
+#[test]
+fn notices_reach_the_user() {
+    let clear = DynamicImage::ImageRgba8(image::RgbaImage::new(20, 20));
+    let arguments = ["reconstruct", "-", "--json", "--model", name(model())];
+    let output = run_with(&encoded(&clear, ImageFormat::Png), &arguments);
+    let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(json["input"]["notices"][0], "transparent: laid on white");
+}
+
+#[test]
+fn inspect_reads_model_folders_official_folders_and_files() {
+    let described = text(&good(&["inspect", name(model())]).stdout);
+    for part in ["name: tiny", "1 big-ears", "tokenizer: ", "generator: ", "as F16"] {
+        assert!(described.contains(part), "{described}");
+    }
+    for path in [model().join("sit"), model().join("sit/model.safetensors")] {
+        let output = good(&["inspect", name(&path), "--json"]);
+        let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let network = &json["networks"][0];
+        assert_eq!(network["role"], "generator");
+        assert!(network["parameters"].as_u64().is_some_and(|n| n > 10_000), "{json}");
+        assert_eq!(network["report"].is_null(), path.is_file(), "a report needs a configuration");
+    }
+}
+
+#[test]
+fn help_shows_examples_and_no_arguments_show_help() {
+    let help = text(&good(&["--help"]).stdout);
+    assert!(help.contains("Examples:") && help.contains("maetok sample --class lorelei"), "{help}");
+    assert!(text(&good(&["sample", "--help"]).stdout).contains("--guidance"));
+    assert!(text(&good(&["--version"]).stdout).starts_with("maetok "));
+    assert_eq!(run(&[]).status.code(), Some(2));
+}

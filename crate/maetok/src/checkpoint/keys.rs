@@ -1,0 +1,117 @@
+//! From a Burn module's parameter path to the key of the official checkpoint.
+//!
+//! Field names are the checkpoint's names, so the path is the key but for what Rust cannot spell.
+
+/// How a parameter is stored in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stored {
+    /// Official key.
+    pub key: String,
+    /// Burn keeps a linear layer's weight `[in, out]`, the file `[out, in]`.
+    pub transposed: bool,
+}
+
+/// The place of a visitor in the module tree.
+#[derive(Debug, Default)]
+pub(super) struct Path {
+    segments: Vec<(String, String)>,
+}
+
+impl Path {
+    pub fn enter(&mut self, name: &str, container: &str) {
+        self.segments.push((name.to_owned(), container.to_owned()));
+    }
+
+    pub fn exit(&mut self) {
+        self.segments.pop();
+    }
+
+    /// Key and layout of the parameter at this place.
+    pub fn stored(&self) -> Stored {
+        let names: Vec<&str> = self.segments.iter().map(|(name, _)| name.as_str()).collect();
+        let container = self.segments.last().map_or("", |(_, container)| container.as_str());
+        Stored {
+            key: file_key(&names, container),
+            transposed: container == "Struct:Linear" && names.last() == Some(&"weight"),
+        }
+    }
+}
+
+/// The checkpoint's key of the parameter at module path `names`, whose last name is a field of `container`
+/// (Burn's form, `Struct:Linear`).
+pub fn file_key(names: &[&str], container: &str) -> String {
+    let mut key = String::new();
+    for (at, &name) in names.iter().enumerate() {
+        let within = at.checked_sub(1).map(|before| names[before]);
+        let last = at + 1 == names.len();
+        if at > 0 {
+            key.push('.');
+        }
+        key.push_str(match (within, name) {
+            (_, "ada_ln_modulation") => "adaLN_modulation.1",
+            (Some("t_embedder"), "mlp_in") => "mlp.0",
+            (Some("t_embedder"), "mlp_out") => "mlp.2",
+            (_, "gamma") if last && container == "Struct:LayerNorm" => "weight",
+            (_, "beta") if last && container == "Struct:LayerNorm" => "bias",
+            (_, name) => name,
+        });
+    }
+    key
+}
+
+/// `key` without the segments that wrappers put in front: `module` (parallel training) and `_orig_mod` (compilation).
+pub fn stripped(key: &str) -> String {
+    let kept: Vec<&str> = key.split('.').filter(|s| !matches!(*s, "module" | "_orig_mod")).collect();
+    kept.join(".")
+}
+
+/// Tensors that official files carry and every model derives itself: the patch coordinates of the rotary positions.
+pub(super) fn is_derived(key: &str) -> bool {
+    matches!(key.rsplit('.').next(), Some("freqs_t_x" | "freqs_t_y"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_become_official_keys() {
+        let cases: [(&[&str], &str, &str); 7] = [
+            (
+                &["blocks", "3", "ada_ln_modulation", "weight"],
+                "Struct:Linear",
+                "blocks.3.adaLN_modulation.1.weight",
+            ),
+            (&["t_embedder", "mlp_in", "bias"], "Struct:Linear", "t_embedder.mlp.0.bias"),
+            (&["t_embedder", "mlp_out", "weight"], "Struct:Linear", "t_embedder.mlp.2.weight"),
+            (&["block", "mlp_in", "bias"], "Struct:Linear", "block.mlp_in.bias"),
+            (&["norm1", "gamma"], "Struct:LayerNorm", "norm1.weight"),
+            (&["norm1", "beta"], "Struct:LayerNorm", "norm1.bias"),
+            (&["ls1", "gamma"], "Struct:LayerScale", "ls1.gamma"),
+        ];
+        for (path, container, key) in cases {
+            assert_eq!(file_key(path, container), key);
+        }
+    }
+
+    #[test]
+    fn wrapper_segments_vanish_wherever_they_stand() {
+        assert_eq!(stripped("module.encoder.model.cls_token"), "encoder.model.cls_token");
+        assert_eq!(stripped("_orig_mod.module.a.b"), "a.b");
+        assert_eq!(stripped("encoder._orig_mod.freqs"), "encoder.freqs");
+        assert_eq!(stripped("modules.a"), "modules.a");
+    }
+
+    #[test]
+    fn only_linear_weights_are_transposed() {
+        let stored = |name: &str, container: &str| {
+            let mut path = Path::default();
+            path.enter("fc1", "Struct:Mlp");
+            path.enter(name, container);
+            path.stored().transposed
+        };
+        assert!(stored("weight", "Struct:Linear"));
+        assert!(!stored("bias", "Struct:Linear"));
+        assert!(!stored("weight", "Struct:PatchProjection"));
+    }
+}

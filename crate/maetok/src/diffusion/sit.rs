@@ -1,0 +1,326 @@
+//! SiT over a 1-D latent: a transformer whose norms are steered by time and class (adaLN-Zero).
+//!
+//! Source: Ma et al. 2024, arXiv 2401.08740; Peebles & Xie 2022, arXiv 2212.09748 (adaLN-Zero); official `sit.py`,
+//! commit `f4d60a0`; specification 4.2. Field names are the checkpoint's keys.
+//!
+//! Differs from the official code: only the 1-D form (`vae_1d`); label dropout is the caller's, who passes the null
+//! class; guidance belongs to [`crate::sampler`].
+
+use burn::module::{Initializer, Module, Param};
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::activation::silu;
+use burn::tensor::{Device, Int, Tensor, assert_shape, s};
+use serde::{Deserialize, Serialize};
+
+use super::embed::{LabelEmbedder, TimestepEmbedder};
+use crate::nn::pos_embed::sinusoid_1d;
+use crate::nn::{Attention, AttentionConfig, Gelu, Mlp, MlpConfig, Probe, linear_rows, linear_zero, normalize};
+use crate::{Error, Result};
+
+const EPS: f64 = 1e-6;
+
+/// Sizes of a [`Sit`]; serialises as the official flat `config.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SitConfig {
+    /// Number of latent tokens, `L`.
+    #[serde(rename = "input_size")]
+    pub tokens: usize,
+    /// Channels of a latent token, `C`.
+    #[serde(rename = "in_channels")]
+    pub channels: usize,
+    /// `D`
+    #[serde(rename = "hidden_size")]
+    pub width: usize,
+    /// Number of blocks.
+    pub depth: usize,
+    /// `A`
+    #[serde(rename = "num_heads")]
+    pub heads: usize,
+    /// Hidden width of the MLP over `D`.
+    #[serde(default = "four")]
+    pub mlp_ratio: f64,
+    /// `K`; index `K` is the null class.
+    #[serde(rename = "num_classes")]
+    pub classes: usize,
+    /// Probability that a label is replaced by the null class in training.
+    #[serde(default = "tenth")]
+    pub class_dropout_prob: f64,
+    /// Layer norm on queries and keys.
+    #[serde(default)]
+    pub qk_norm: bool,
+    /// Always true here: one token per latent, no patches.
+    #[serde(default = "yes")]
+    pub vae_1d: bool,
+}
+
+fn four() -> f64 {
+    4.0
+}
+fn tenth() -> f64 {
+    0.1
+}
+fn yes() -> bool {
+    true
+}
+
+impl SitConfig {
+    /// SiT-XL/1 over 128 tokens of 32 channels, 1000 classes: the released generator (specification 4.1).
+    pub fn xl() -> Self {
+        Self {
+            tokens: 128,
+            channels: 32,
+            width: 1152,
+            depth: 28,
+            heads: 16,
+            mlp_ratio: 4.0,
+            classes: 1000,
+            class_dropout_prob: 0.1,
+            qk_norm: false,
+            vae_1d: true,
+        }
+    }
+
+    /// The shipped generator on the latents of [`TokenizerConfig::toon_64`](crate::tokenizer::TokenizerConfig::toon_64).
+    pub fn toon(classes: usize) -> Self {
+        Self { tokens: 32, channels: 16, width: 256, depth: 8, heads: 4, classes, ..Self::xl() }
+    }
+
+    /// Reads an official `config.json`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if a field is missing or the sizes do not fit together.
+    pub fn from_json(json: &[u8]) -> Result<Self> {
+        let config: Self = serde_json::from_slice(json)
+            .map_err(|e| Error::config("config.json", e, "the flat fields of an official SiT configuration"))?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Writes the flat fields; [`from_json`](Self::from_json) reads them back.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a struct of numbers has a JSON form")
+    }
+
+    /// Checks that the sizes fit together.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the first field that does not.
+    pub fn validate(&self) -> Result<()> {
+        if self.heads == 0 || self.width == 0 || !self.width.is_multiple_of(self.heads) {
+            return Err(Error::config("num_heads", self.heads, "a divisor of hidden_size"));
+        }
+        if !self.vae_1d {
+            return Err(Error::config("vae_1d", false, "true: only 1-D latents are implemented"));
+        }
+        if self.tokens == 0 || self.channels == 0 || self.classes == 0 || self.mlp_ratio.is_nan() || self.mlp_ratio <= 0.0 {
+            return Err(Error::config("input_size", self.tokens, "positive sizes"));
+        }
+        Ok(())
+    }
+
+    /// Builds a generator with fresh weights: Xavier-uniform linears, adaLN and the last layer zero.
+    ///
+    /// # Errors
+    /// [`Error::Config`] if the sizes do not fit together.
+    pub fn init(&self, device: &Device) -> Result<Sit> {
+        self.validate()?;
+        let positions = sinusoid_1d(self.tokens, self.width, device).unsqueeze();
+        Ok(Sit {
+            pos_embed: Param::from_tensor(positions).set_require_grad(false),
+            x_embedder: xavier(self.channels, self.width, device),
+            t_embedder: TimestepEmbedder::new(self.width, device),
+            y_embedder: LabelEmbedder::new(self.classes, self.width, device),
+            blocks: (0..self.depth).map(|_| SitBlock::new(self, device)).collect(),
+            final_layer: FinalLayer {
+                ada_ln_modulation: linear_zero(self.width, 2 * self.width, device),
+                linear: linear_zero(self.width, self.channels, device),
+            },
+        })
+    }
+}
+
+fn xavier(input: usize, output: usize, device: &Device) -> Linear {
+    let mut linear = LinearConfig::new(input, output)
+        .with_initializer(Initializer::XavierUniform { gain: 1.0 })
+        .init(device);
+    linear.bias = Some(Initializer::Zeros.init([output], device));
+    linear
+}
+
+/// See the module text. Made by [`SitConfig::init`].
+#[derive(Module, Debug)]
+pub struct Sit {
+    /// `[1, L, D]`, a fixed sinusoid kept in the checkpoint.
+    pos_embed: Param<Tensor<3>>,
+    x_embedder: Linear,
+    t_embedder: TimestepEmbedder,
+    y_embedder: LabelEmbedder,
+    blocks: Vec<SitBlock>,
+    final_layer: FinalLayer,
+}
+
+#[derive(Module, Debug)]
+struct SitBlock {
+    attn: Attention,
+    mlp: Mlp,
+    /// `D -> 6D`: shift, scale and gate of the attention, then of the MLP.
+    ada_ln_modulation: Linear,
+}
+
+#[derive(Module, Debug)]
+struct FinalLayer {
+    /// `D -> 2D`: shift, scale.
+    ada_ln_modulation: Linear,
+    /// `D -> C`
+    linear: Linear,
+}
+
+/// `u (1 + scale) + shift`, with one row of modulation per sample.
+///
+/// # Shapes
+/// - `u`: `[B, L, D]`; `shift`, `scale`: `[B, 1, D]`
+fn modulate(u: Tensor<3>, shift: Tensor<3>, scale: Tensor<3>) -> Tensor<3> {
+    u * (scale + 1.0) + shift
+}
+
+/// Part `i` of a row of modulations, `[B, n*D] -> [B, 1, D]`.
+fn part(rows: &Tensor<2>, i: usize, width: usize) -> Tensor<3> {
+    rows.clone().slice(s![.., i * width..(i + 1) * width]).unsqueeze_dim(1)
+}
+
+impl SitBlock {
+    fn new(config: &SitConfig, device: &Device) -> Self {
+        let width = config.width;
+        let hidden = (width as f64 * config.mlp_ratio) as usize;
+        let mut attn = AttentionConfig::new(width, config.heads).with_qk_norm(config.qk_norm).init(device);
+        attn.qkv = xavier(width, 3 * width, device);
+        attn.proj = xavier(width, width, device);
+        let mut mlp = MlpConfig::new(width, hidden, Gelu::Tanh).init(device);
+        mlp.fc1 = xavier(width, hidden, device);
+        mlp.fc2 = xavier(hidden, width, device);
+        Self { attn, mlp, ada_ln_modulation: linear_zero(width, 6 * width, device) }
+    }
+
+    /// `h`: `[B, L, D]`; `condition`: `silu(c)`, `[B, D]`.
+    fn forward(&self, h: Tensor<3>, condition: &Tensor<2>, probe: &mut impl Probe) -> Tensor<3> {
+        let [_, _, width] = h.dims();
+        let rows = linear_rows(&self.ada_ln_modulation, condition.clone()); // [B, 6D]
+        probe.see("adaLN", &rows);
+        let m = |i| part(&rows, i, width);
+
+        let u = normalize(h.clone(), EPS); // [B, L, D]
+        probe.see("norm1", &u);
+        let branch = self.attn.forward(modulate(u, m(0), m(1)), None, probe); // [B, L, D]
+        probe.see("attn", &branch);
+        let h = h + m(2) * branch;
+        let u = normalize(h.clone(), EPS);
+        let branch = self.mlp.forward(modulate(u, m(3), m(4))); // [B, L, D]
+        probe.see("mlp", &branch);
+        let h = h + m(5) * branch;
+        probe.see("out", &h);
+        h
+    }
+}
+
+impl Sit {
+    /// Predicts the velocity.
+    ///
+    /// # Shapes
+    /// - `x`: `[B, L, C]`, normalised latents
+    /// - `t`: `[B]` in `[0, 1]`, 1 is noise
+    /// - `y`: `[B]` in `0..=K`, `K` the null class
+    /// - returns `[B, L, C]`
+    pub fn forward(&self, x: Tensor<3>, t: Tensor<1>, y: Tensor<1, Int>) -> Tensor<3> {
+        self.forward_probed(x, t, y, &mut ())
+    }
+
+    /// [`forward`](Self::forward), showing its stages to `probe`.
+    pub fn forward_probed(&self, x: Tensor<3>, t: Tensor<1>, y: Tensor<1, Int>, probe: &mut impl Probe) -> Tensor<3> {
+        let [batch, tokens, _] = x.dims();
+        let [_, _, width] = self.pos_embed.val().dims();
+        assert_shape!(t, [batch]);
+        assert_shape!(y, [batch]);
+        assert_shape!(self.pos_embed.val(), [1, tokens, width]);
+
+        let h = self.x_embedder.forward(x); // [B, L, D]
+        probe.see("x_embed", &h);
+        let mut h = h + self.pos_embed.val();
+        probe.see("tokens_in", &h);
+        let time = self.t_embedder.forward(t, probe); // [B, D]
+        probe.see("t_emb", &time);
+        let class = self.y_embedder.forward(y); // [B, D]
+        probe.see("y_emb", &class);
+        let condition = silu(time + class); // [B, D]
+
+        for (i, block) in self.blocks.iter().enumerate() {
+            probe.enter("block", Some(i));
+            h = block.forward(h, &condition, probe);
+            probe.exit();
+        }
+
+        let rows = linear_rows(&self.final_layer.ada_ln_modulation, condition); // [B, 2D]
+        probe.enter("final", None);
+        probe.see("adaLN", &rows);
+        probe.exit();
+        let h = modulate(normalize(h, EPS), part(&rows, 0, width), part(&rows, 1, width));
+        let v = self.final_layer.linear.forward(h); // [B, L, C]
+        probe.see("out", &v);
+        v
+    }
+}
+
+#[cfg(test)]
+impl Sit {
+    /// The label embedding alone: `[B] -> [B, D]`.
+    pub(crate) fn embed_labels(&self, y: Tensor<1, Int>) -> Tensor<2> {
+        self.y_embedder.forward(y)
+    }
+
+    /// Puts the fixed sinusoid back.
+    pub(crate) fn with_fixed_positions(mut self, config: &SitConfig) -> Self {
+        let device = self.pos_embed.device();
+        self.pos_embed = Param::from_tensor(sinusoid_1d(config.tokens, config.width, &device).unsqueeze());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Distribution;
+
+    fn tiny() -> SitConfig {
+        SitConfig { tokens: 5, channels: 3, width: 16, depth: 2, heads: 2, classes: 4, ..SitConfig::xl() }
+    }
+
+    fn inputs(device: &Device) -> (Tensor<3>, Tensor<1>, Tensor<1, Int>) {
+        let x = Tensor::random([3, 5, 3], Distribution::Normal(0.0, 1.0), device);
+        (x, Tensor::from_floats([0.1, 0.5, 1.0], device), Tensor::from_ints([0, 4, 2], device))
+    }
+
+    #[test]
+    fn fresh_weights_predict_exactly_zero() {
+        let device = Device::flex();
+        let (x, t, y) = inputs(&device);
+        let v = tiny().init(&device).unwrap().forward(x, t, y);
+        assert_eq!(v.abs().max().into_scalar::<f32>(), 0.0);
+    }
+
+    #[test]
+    fn a_batch_of_one_equals_its_row_in_a_larger_batch() {
+        let device = Device::flex();
+        let mut sit = tiny().init(&device).unwrap();
+        sit.final_layer.linear = xavier(16, 3, &device);
+        sit.blocks[0].ada_ln_modulation = xavier(16, 96, &device);
+        let (x, t, y) = inputs(&device);
+        let all = sit.forward(x.clone(), t.clone(), y.clone());
+        let one = sit.forward(x.slice(s![1..2, .., ..]), t.slice(s![1..2]), y.slice(s![1..2]));
+        let difference = (all.slice(s![1..2, .., ..]) - one).abs().max().into_scalar::<f32>();
+        assert!(difference < 1e-5, "{difference}");
+    }
+
+    #[test]
+    fn json_survives_a_round_trip() {
+        assert_eq!(SitConfig::from_json(SitConfig::xl().to_json().as_bytes()).unwrap(), SitConfig::xl());
+    }
+}

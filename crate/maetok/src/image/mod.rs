@@ -1,0 +1,16 @@
+//! Pictures in and out: decoding what people bring, the official crop, and the byte conversions.
+//!
+//! Everything here works on 8-bit RGB; see [`decode`] for how other pictures become that.
+
+mod convert;
+mod crop;
+mod decode;
+#[cfg(test)]
+mod decode_tests;
+
+pub use ::image::RgbImage;
+pub use convert::{
+    encode_png, generated_byte, generated_to_bytes, grid, reconstruction_byte, reconstruction_to_bytes, to_planes,
+};
+pub use crop::centre_crop;
+pub use decode::{MAX_PIXELS, MAX_SIDE, MIN_SIDE, Picture, decode};

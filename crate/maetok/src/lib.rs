@@ -1,0 +1,28 @@
+//! MAETok: an image tokenizer with a plain 1-D latent, trained by masking, and the SiT generator on it.
+//!
+//! One engine for the browser (WebGPU or SIMD), the command line and other programs. Start at [`pipeline::Pipeline`].
+//! *What is the model?* [`tokenizer`], [`diffusion`]. *How is it sampled?* [`sampler`]. *Where do weights come from?*
+//! [`checkpoint`]. *On what does it run?* [`device`]. *How is it trained?* [`train`].
+//!
+//! # Shapes
+//! `B` batch, `H W` pixels, `N` image patches, `L` latent tokens, `C` latent channels, `D` width, `A` heads, `K` classes,
+//! `T` all tokens of a transformer.
+//!
+//! Source: Chen et al. 2025, *Masked Autoencoders Are Effective Tokenizers for Diffusion Models*, arXiv 2502.03444.
+
+pub mod checkpoint;
+pub mod device;
+pub mod diffusion;
+pub mod error;
+pub mod eval;
+pub mod image;
+pub mod nn;
+pub mod pipeline;
+pub mod rng;
+pub mod sampler;
+pub mod tokenizer;
+#[cfg(feature = "train")]
+pub mod train;
+
+pub use burn::tensor::Device;
+pub use error::{Error, Result};

@@ -1,0 +1,102 @@
+//! Multi-head self-attention over all tokens, with optional qk-norm and rotary positions.
+//!
+//! Differs from the official code: none in value; dropout (0 everywhere) is left out.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::nn::Linear;
+use burn::tensor::activation::softmax;
+use burn::tensor::{Device, Tensor, assert_shape, s};
+
+use super::{LayerNorm, Probe, linear_normal, rope};
+
+/// Sizes of an [`Attention`].
+#[derive(Config, Debug)]
+pub struct AttentionConfig {
+    /// Width, `D`.
+    pub width: usize,
+    /// Heads, `A`; `D` must be a multiple.
+    pub heads: usize,
+    /// Layer norm (eps 1e-5) on queries and keys; off in every released model.
+    #[config(default = false)]
+    pub qk_norm: bool,
+}
+
+impl AttentionConfig {
+    /// Fresh weights: normal with std 0.02, zero bias.
+    pub fn init(&self, device: &Device) -> Attention {
+        let dim = self.width / self.heads;
+        let norm = || self.qk_norm.then(|| LayerNorm::new(dim, 1e-5, device));
+        Attention {
+            qkv: linear_normal(self.width, 3 * self.width, 0.02, device),
+            q_norm: norm(),
+            k_norm: norm(),
+            proj: linear_normal(self.width, self.width, 0.02, device),
+            heads: self.heads,
+        }
+    }
+}
+
+/// See the module text. Made by [`AttentionConfig::init`].
+#[derive(Module, Debug)]
+pub struct Attention {
+    /// `D -> 3D`, in the order q, k, v.
+    pub qkv: Linear,
+    /// On queries, over the head size.
+    pub q_norm: Option<LayerNorm>,
+    /// On keys, over the head size.
+    pub k_norm: Option<LayerNorm>,
+    /// `D -> D`
+    pub proj: Linear,
+    heads: usize,
+}
+
+/// Where the image tokens stand and how they turn; see [`rope::rotate`].
+pub struct Rotary {
+    /// Cosines and sines of this block, `[A, N, d/2]`.
+    pub table: (Tensor<3>, Tensor<3>),
+    /// Index of the first image token.
+    pub first: usize,
+}
+
+impl Attention {
+    /// `[B, T, D] -> [B, T, D]`; every token attends to every token.
+    pub fn forward(&self, x: Tensor<3>, rotary: Option<&Rotary>, probe: &mut impl Probe) -> Tensor<3> {
+        let [batch, tokens, width] = x.dims();
+        let dim = width / self.heads;
+        assert_shape!(x, [batch, tokens, self.heads * dim]);
+
+        let qkv = self
+            .qkv
+            .forward(x)
+            .reshape([batch, tokens, 3, self.heads, dim])
+            .permute([2, 0, 3, 1, 4]); // [3, B, A, T, d]
+        let part = |i: usize| qkv.clone().slice(s![i..i + 1, .., .., .., ..]).squeeze_dim::<4>(0);
+        let norm = |norm: &Option<LayerNorm>, x: Tensor<4>| match norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        };
+        let mut q = norm(&self.q_norm, part(0)); // [B, A, T, d]
+        let mut k = norm(&self.k_norm, part(1));
+        if let Some(rotary) = rotary {
+            probe.enter("rope", None);
+            q = turn(q, rotary, ["q_in", "q_out"], probe);
+            k = turn(k, rotary, ["k_in", "k_out"], probe);
+            probe.exit();
+        }
+        let scores = (q * (dim as f64).powf(-0.5)).matmul(k.swap_dims(2, 3)); // [B, A, T, T]
+        let mixed = softmax(scores, 3).matmul(part(2)); // [B, A, T, d]
+        self.proj.forward(mixed.swap_dims(1, 2).reshape([batch, tokens, width]))
+    }
+}
+
+fn turn<P: Probe>(x: Tensor<4>, rotary: &Rotary, names: [&'static str; 2], probe: &mut P) -> Tensor<4> {
+    let turned = rope::rotate(x.clone(), &rotary.table, rotary.first);
+    if P::ACTIVE {
+        let [_, patches, _] = rotary.table.0.dims();
+        for (name, tensor) in names.into_iter().zip([x, turned.clone()]) {
+            probe.see(name, &tensor.slice(s![.., .., rotary.first..rotary.first + patches, ..]));
+        }
+    }
+    turned
+}

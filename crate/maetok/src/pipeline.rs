@@ -1,0 +1,345 @@
+//! Load, sample, encode, decode, reconstruct: what the page, the command line and every other front call.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use image::RgbImage;
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::{self, Manifest, ModelEntry, ModelFiles};
+use crate::diffusion::{Sit, SitConfig};
+use crate::eval::{psnr, ssim};
+use crate::image as picture;
+use crate::rng::Rng;
+use crate::sampler::{Evaluation, Guidance, SamplerKind, Trajectory};
+use crate::tokenizer::{Tokenizer, TokenizerConfig};
+use crate::{Error, Result};
+
+/// Stream of the generator's random numbers that the first noise comes from.
+const NOISE_STREAM: u64 = 0;
+/// Stream of the noise that the SDE adds.
+const SDE_STREAM: u64 = 1;
+
+/// What to sample.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SampleRequest {
+    /// Index into the manifest's classes.
+    pub class: usize,
+    /// The same seed gives the same picture on every platform, within 2/255.
+    pub seed: u64,
+    /// Number of steps, 1 to 1000.
+    pub steps: usize,
+    /// Guidance scale, 1 (none) to 20.
+    pub guidance: f64,
+    /// Times at which guidance applies, `0 <= low <= high <= 1`.
+    pub interval: (f64, f64),
+    /// Integrator.
+    pub sampler: SamplerKind,
+}
+
+impl Default for SampleRequest {
+    fn default() -> Self {
+        Self { class: 0, seed: 0, steps: 25, guidance: 2.0, interval: (0.0, 1.0), sampler: SamplerKind::Euler }
+    }
+}
+
+impl SampleRequest {
+    /// Checks every field against its range and the model's classes.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] or [`Error::UnknownClass`] for the first that is out of range.
+    pub fn validate(&self, manifest: &Manifest) -> Result<()> {
+        if self.class >= manifest.classes.len() {
+            manifest.class_index(&self.class.to_string())?;
+        }
+        if !(1..=1000).contains(&self.steps) {
+            return Err(Error::setting("steps", self.steps, "a number from 1 to 1000"));
+        }
+        if !(1.0..=20.0).contains(&self.guidance) {
+            return Err(Error::setting("guidance", self.guidance, "a number from 1 (off) to 20"));
+        }
+        let (low, high) = self.interval;
+        if !(0.0 <= low && low <= high && high <= 1.0) {
+            return Err(Error::setting("interval", format!("{low},{high}"), "two times with 0 <= low <= high <= 1"));
+        }
+        Ok(())
+    }
+}
+
+/// One step of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// 1 for the first.
+    pub index: usize,
+    /// Steps in all.
+    pub of: usize,
+    /// Time at which the model was asked, 1 is noise.
+    pub t: f64,
+    /// What the model believed the clean latent to be, in model units, `[L * C]`.
+    pub clean: Vec<f32>,
+}
+
+/// A run under way; made by [`Pipeline::start`].
+#[derive(Clone, Debug)]
+pub struct SampleRun {
+    request: SampleRequest,
+    trajectory: Trajectory,
+    noise: Rng,
+}
+
+impl SampleRun {
+    /// The state in model units, `[L * C]`; the latent of the picture once the run is over.
+    pub fn latents(&self) -> Vec<f32> {
+        self.trajectory.state().iter().map(|x| *x as f32).collect()
+    }
+
+    /// What was asked for.
+    pub fn request(&self) -> &SampleRequest {
+        &self.request
+    }
+}
+
+/// A picture and what the tokenizer made of it.
+#[derive(Clone, Debug)]
+pub struct Reconstruction {
+    /// The centre of the picture at the model's size.
+    pub original: RgbImage,
+    /// The same through encoder and decoder.
+    pub reconstruction: RgbImage,
+    /// Peak signal-to-noise ratio in dB.
+    pub psnr: f64,
+    /// Structural similarity, at most 1.
+    pub ssim: f64,
+    /// The latent in tokenizer units, `[L * C]`.
+    pub latents: Vec<f32>,
+}
+
+/// A model on a device, ready to be asked.
+#[derive(Debug)]
+pub struct Pipeline {
+    manifest: Manifest,
+    tokenizer: Tokenizer,
+    config: TokenizerConfig,
+    generator: Option<(Sit, SitConfig)>,
+    device: Device,
+}
+
+impl Pipeline {
+    /// Puts a model on `device`.
+    ///
+    /// # Errors
+    /// If a configuration or a weights file is wrong: see [`checkpoint::load`].
+    pub fn load(files: &ModelFiles, device: &Device) -> Result<Self> {
+        let manifest = files.manifest.clone();
+        let config = TokenizerConfig::from_json(files.file(&manifest.tokenizer.config)?)?;
+        let tokenizer = config.init(device)?;
+        let tokenizer = checkpoint::load(tokenizer, &shards(files, &manifest.tokenizer)?)?.0;
+        let generator = match &manifest.generator {
+            Some(entry) => {
+                let sit_config = SitConfig::from_json(files.file(&entry.config)?)?;
+                check_fit(&config, &sit_config, &manifest)?;
+                let sit = sit_config.init(device)?;
+                let sit = checkpoint::load(sit, &shards(files, entry)?)?.0;
+                Some((sit, sit_config))
+            }
+            None => None,
+        };
+        Ok(Self { manifest, tokenizer, config, generator, device: device.clone() })
+    }
+
+    /// What the model folder says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Side of a picture in pixels.
+    pub fn image_size(&self) -> usize {
+        self.config.image_size
+    }
+
+    /// Latent tokens and their channels, `(L, C)`.
+    pub fn latent_shape(&self) -> (usize, usize) {
+        (self.config.latent_tokens, self.config.latent_channels)
+    }
+
+    /// Draws the noise of a run.
+    ///
+    /// # Errors
+    /// If the request does not validate, or the model has no generator.
+    pub fn start(&self, request: SampleRequest) -> Result<SampleRun> {
+        request.validate(&self.manifest)?;
+        self.generator()?;
+        let (tokens, channels) = self.latent_shape();
+        let noise = Rng::new(request.seed, NOISE_STREAM).normals(tokens * channels);
+        let (low, high) = request.interval;
+        let guidance = Guidance { scale: request.guidance, low, high };
+        Ok(SampleRun {
+            trajectory: Trajectory::new(request.sampler, self.manifest.path_type, guidance, request.steps, noise),
+            noise: Rng::new(request.seed, SDE_STREAM),
+            request,
+        })
+    }
+
+    /// Takes one step; `None` when the run is over. Completes only when the device has: one step is in flight at most.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn step(&self, run: &mut SampleRun) -> Result<Option<Step>> {
+        let class = run.request.class;
+        let (low, high) = run.request.interval;
+        let guidance = Guidance { scale: run.request.guidance, low, high };
+        let values = run.trajectory.state().len();
+        let noise = &mut run.noise;
+        let progress = run
+            .trajectory
+            .advance(
+                async |question| self.velocity(question, class, guidance).await,
+                || noise.normals(values),
+            )
+            .await?;
+        Ok(progress.map(|progress| Step {
+            index: run.trajectory.taken(),
+            of: run.trajectory.steps(),
+            t: progress.t,
+            clean: progress.clean.iter().map(|x| *x as f32).collect(),
+        }))
+    }
+
+    /// The picture that a step believed in.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn preview(&self, step: &Step) -> Result<RgbImage> {
+        self.picture(&step.clean).await
+    }
+
+    /// The picture of a run's present state.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn finish(&self, run: &SampleRun) -> Result<RgbImage> {
+        self.picture(&run.latents()).await
+    }
+
+    /// A whole run: all steps, then the picture.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start) and [`step`](Self::step).
+    pub async fn sample(&self, request: SampleRequest, mut on_step: impl FnMut(&Step)) -> Result<RgbImage> {
+        let mut run = self.start(request)?;
+        while let Some(step) = self.step(&mut run).await? {
+            on_step(&step);
+        }
+        self.finish(&run).await
+    }
+
+    /// The latent of a picture of any size, in tokenizer units, `[L * C]`.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn encode(&self, image: &RgbImage) -> Result<Vec<f32>> {
+        self.encode_square(&picture::centre_crop(image, self.config.image_size)).await
+    }
+
+    /// The picture of a latent in tokenizer units, `[L * C]`.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if the length is not `L * C`; if the device fails.
+    pub async fn decode(&self, latents: &[f32]) -> Result<RgbImage> {
+        let planes = self.decode_planes(latents).await?;
+        Ok(picture::generated_to_bytes(&planes, self.config.image_size))
+    }
+
+    /// A picture of any size through the tokenizer, with scores.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub async fn reconstruct(&self, image: &RgbImage) -> Result<Reconstruction> {
+        let original = picture::centre_crop(image, self.config.image_size);
+        let latents = self.encode_square(&original).await?;
+        let planes = self.decode_planes(&latents).await?;
+        let reconstruction = picture::reconstruction_to_bytes(&planes, self.config.image_size);
+        Ok(Reconstruction {
+            psnr: psnr(&original, &reconstruction),
+            ssim: ssim(&original, &reconstruction),
+            original,
+            reconstruction,
+            latents,
+        })
+    }
+
+    async fn encode_square(&self, square: &RgbImage) -> Result<Vec<f32>> {
+        let size = self.config.image_size;
+        let planes = TensorData::new(picture::to_planes(square), [1, 3, size, size]);
+        let image = Tensor::<4>::from_data(planes, &self.device);
+        read(self.tokenizer.encode(image, None)).await
+    }
+
+    async fn decode_planes(&self, latents: &[f32]) -> Result<Vec<f32>> {
+        let (tokens, channels) = self.latent_shape();
+        if latents.len() != tokens * channels {
+            return Err(Error::setting("latents", latents.len(), format!("{} numbers", tokens * channels)));
+        }
+        let z = TensorData::new(latents.to_vec(), [1, tokens, channels]);
+        read(self.tokenizer.decode(Tensor::<3>::from_data(z, &self.device))).await
+    }
+
+    /// Decodes latents in model units.
+    async fn picture(&self, latents: &[f32]) -> Result<RgbImage> {
+        let (mean, std) = (self.manifest.latent_mean, self.manifest.latent_std);
+        let latents: Vec<f32> = latents.iter().map(|x| (f64::from(*x) * std + mean) as f32).collect();
+        self.decode(&latents).await
+    }
+
+    fn generator(&self) -> Result<&(Sit, SitConfig)> {
+        self.generator
+            .as_ref()
+            .ok_or_else(|| Error::setting("model", &self.manifest.name, "a model with a generator; this one has a tokenizer only"))
+    }
+
+    async fn velocity(&self, question: Evaluation<'_>, class: usize, guidance: Guidance) -> Result<Vec<f64>> {
+        let (sit, config) = self.generator()?;
+        let (tokens, channels) = self.latent_shape();
+        let state: Vec<f32> = question.x.iter().map(|x| *x as f32).collect();
+        let mut x = Tensor::<3>::from_data(TensorData::new(state, [1, tokens, channels]), &self.device);
+        let mut labels = vec![class as i32];
+        if question.guided {
+            x = x.repeat_dim(0, 2);
+            labels.push(config.classes as i32);
+        }
+        let batch = labels.len();
+        let t = Tensor::<1>::full([batch], question.t as f32, &self.device);
+        let y = Tensor::<1, Int>::from_data(TensorData::new(labels, [batch]), &self.device);
+        let v = sit.forward(x, t, y); // [1, L, C], or [2, L, C] when guided
+        let values = read(v).await?;
+        let (class_part, null_part) = values.split_at(tokens * channels);
+        Ok(match question.guided {
+            false => class_part.iter().map(|v| f64::from(*v)).collect(),
+            true => class_part
+                .iter()
+                .zip(null_part)
+                .map(|(class, null)| guidance.combine(f64::from(*class), f64::from(*null)))
+                .collect(),
+        })
+    }
+}
+
+fn shards<'a>(files: &'a ModelFiles, entry: &ModelEntry) -> Result<Vec<&'a [u8]>> {
+    entry.weights.iter().map(|path| files.file(path)).collect()
+}
+
+fn check_fit(tokenizer: &TokenizerConfig, sit: &SitConfig, manifest: &Manifest) -> Result<()> {
+    let latents = (tokenizer.latent_tokens, tokenizer.latent_channels);
+    if (sit.tokens, sit.channels) != latents {
+        let got = format!("{} x {}", sit.tokens, sit.channels);
+        return Err(Error::config("generator latents", got, format!("{} x {}, the tokenizer's", latents.0, latents.1)));
+    }
+    if sit.classes != manifest.classes.len() {
+        return Err(Error::config("num_classes", sit.classes, format!("{}, the manifest's", manifest.classes.len())));
+    }
+    Ok(())
+}
+
+async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+    let data = tensor.into_data_async().await.map_err(|e| Error::Device { reason: e.to_string() })?;
+    data.convert::<f32>().to_vec().map_err(|e| Error::Device { reason: e.to_string() })
+}

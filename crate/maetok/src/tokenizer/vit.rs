@@ -1,0 +1,203 @@
+//! The transformer inside encoder and decoder: a plain ViT, or one whose latent tokens are modulated ("MoVQ").
+//!
+//! A plain block has affine norms and LayerScale. A MoVQ block has neither: its norms are without parameters, and the
+//! rows of the latent tokens are then scaled and shifted by a linear function of the latents themselves.
+//!
+//! Field names are the checkpoint's keys.
+
+use burn::module::{Initializer, Module, Param};
+use burn::nn::Linear;
+use burn::tensor::activation::silu;
+use burn::tensor::{Device, Tensor, s};
+
+use super::config::VitSize;
+use crate::nn::attention::Rotary;
+use crate::nn::{
+    Attention, AttentionConfig, Gelu, LayerNorm, LayerScale, Mlp, MlpConfig, Probe, RopeTable, linear_zero, normalize,
+};
+
+/// Epsilon of every layer norm in the ViTs.
+const EPS: f64 = 1e-6;
+
+/// One transformer block. Exactly one of (`norm1`, `ls1`, `norm2`, `ls2`) and `ada_ln_modulation` is there.
+#[derive(Module, Debug)]
+pub struct Block {
+    norm1: Option<LayerNorm>,
+    pub(super) attn: Attention,
+    pub(super) ls1: Option<LayerScale>,
+    norm2: Option<LayerNorm>,
+    mlp: Mlp,
+    pub(super) ls2: Option<LayerScale>,
+    /// `C -> 4D`: shift and scale before attention, shift and scale before the MLP.
+    pub(super) ada_ln_modulation: Option<Linear>,
+}
+
+impl Block {
+    /// A plain block; LayerScale starts at `layer_scale`.
+    pub fn plain(size: VitSize, layer_scale: f64, device: &Device) -> Self {
+        let norm = || Some(LayerNorm::new(size.width, EPS, device));
+        let scale = || Some(LayerScale::new(size.width, layer_scale, device));
+        Self {
+            norm1: norm(),
+            ls1: scale(),
+            norm2: norm(),
+            ls2: scale(),
+            ..Self::movq(size, None, device)
+        }
+    }
+
+    /// A block modulated by latents of `channels` channels.
+    pub fn movq(size: VitSize, channels: Option<usize>, device: &Device) -> Self {
+        let VitSize { width, heads, .. } = size;
+        Self {
+            norm1: None,
+            attn: AttentionConfig::new(width, heads).init(device),
+            ls1: None,
+            norm2: None,
+            mlp: MlpConfig::new(width, 4 * width, Gelu::Exact).init(device),
+            ls2: None,
+            ada_ln_modulation: channels.map(|c| linear_zero(c, 4 * width, device)),
+        }
+    }
+
+    /// `[B, T, D] -> [B, T, D]`; `condition` is `silu(z)`, `[B, L, C]`, for a modulated block.
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        condition: Option<&Tensor<3>>,
+        rotary: Option<&Rotary>,
+        probe: &mut impl Probe,
+    ) -> Tensor<3> {
+        let [_, _, width] = x.dims();
+        let modulation = self.ada_ln_modulation.as_ref().zip(condition).map(|(linear, condition)| {
+            let rows = linear.forward(condition.clone()); // [B, L, 4D]
+            probe.see("adaLN", &rows);
+            rows
+        });
+        let part = |i: usize| modulation.as_ref().map(|m| m.clone().slice(s![.., .., i * width..(i + 2) * width]));
+
+        let u = norm(&self.norm1, x.clone(), part(0));
+        probe.see("norm1", &u);
+        let branch = self.attn.forward(u, rotary, probe);
+        probe.see("attn", &branch);
+        let branch = scale(&self.ls1, branch);
+        probe.see("ls1", &branch);
+        let x = x + branch; // [B, T, D]
+
+        let branch = self.mlp.forward(norm(&self.norm2, x.clone(), part(2)));
+        probe.see("mlp", &branch);
+        let x = x + scale(&self.ls2, branch); // [B, T, D]
+        probe.see("out", &x);
+        x
+    }
+}
+
+fn scale(layer_scale: &Option<LayerScale>, x: Tensor<3>) -> Tensor<3> {
+    match layer_scale {
+        Some(layer_scale) => layer_scale.forward(x),
+        None => x,
+    }
+}
+
+fn norm(affine: &Option<LayerNorm>, x: Tensor<3>, modulation: Option<Tensor<3>>) -> Tensor<3> {
+    match (affine, modulation) {
+        (Some(affine), _) => affine.forward(x),
+        (None, Some(modulation)) => modulate_latents(normalize(x, EPS), modulation),
+        (None, None) => normalize(x, EPS),
+    }
+}
+
+/// The last `L` tokens become `u * scale + shift`, without "1 +"; the others pass.
+///
+/// # Shapes
+/// - `x`: `[B, T, D]`
+/// - `modulation`: `[B, L, 2D]`, shift then scale
+fn modulate_latents(x: Tensor<3>, modulation: Tensor<3>) -> Tensor<3> {
+    let [_, tokens, width] = x.dims();
+    let [_, latents, _] = modulation.dims();
+    let shift = modulation.clone().slice(s![.., .., ..width]);
+    let scale = modulation.slice(s![.., .., width..]);
+    let others = x.clone().slice(s![.., ..tokens - latents, ..]);
+    let modulated = x.slice(s![.., tokens - latents.., ..]) * scale + shift;
+    Tensor::cat(vec![others, modulated], 1)
+}
+
+/// Runs `blocks` one after the other; image tokens stand at rows `first..first + N` and turn by `rope`.
+pub(super) fn run_blocks(
+    blocks: &[Block],
+    mut x: Tensor<3>,
+    condition: Option<&Tensor<3>>,
+    rope: Option<&RopeTable>,
+    first: usize,
+    probe: &mut impl Probe,
+) -> Tensor<3> {
+    for (i, block) in blocks.iter().enumerate() {
+        let rotary = rope.map(|rope| Rotary { table: rope.block(i), first });
+        probe.enter("block", Some(i));
+        x = block.forward(x, condition, rotary.as_ref(), probe);
+        probe.exit();
+    }
+    x
+}
+
+/// The norm after the last block: affine, or modulated like a MoVQ block.
+#[derive(Module, Debug)]
+pub struct FinalNorm {
+    weight: Option<Param<Tensor<1>>>,
+    bias: Option<Param<Tensor<1>>>,
+    /// `C -> 2D`: shift and scale.
+    ada_ln_modulation: Option<Linear>,
+}
+
+impl FinalNorm {
+    /// Affine, for a plain ViT.
+    pub fn plain(width: usize, device: &Device) -> Self {
+        Self {
+            weight: Some(Initializer::Ones.init([width], device)),
+            bias: Some(Initializer::Zeros.init([width], device)),
+            ada_ln_modulation: None,
+        }
+    }
+
+    /// Modulated by latents of `channels` channels.
+    pub fn movq(width: usize, channels: usize, device: &Device) -> Self {
+        Self { weight: None, bias: None, ada_ln_modulation: Some(linear_zero(channels, 2 * width, device)) }
+    }
+
+    /// All tokens, latents included, `[B, T, D] -> [B, T, D]`.
+    pub fn forward(&self, x: Tensor<3>, condition: Option<&Tensor<3>>) -> Tensor<3> {
+        let modulation = self.ada_ln_modulation.as_ref().zip(condition).map(|(l, c)| l.forward(c.clone()));
+        match modulation {
+            Some(modulation) => modulate_latents(normalize(x, EPS), modulation),
+            None => self.forward_image(x),
+        }
+    }
+
+    /// Image tokens only, which no modulation touches.
+    pub fn forward_image(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = normalize(x, EPS);
+        match (&self.weight, &self.bias) {
+            (Some(weight), Some(bias)) => x * weight.val().unsqueeze() + bias.val().unsqueeze(),
+            _ => x,
+        }
+    }
+}
+
+/// `silu(z)`, the signal that every modulation of the decoder reads.
+pub(super) fn condition(z: Tensor<3>) -> Tensor<3> {
+    silu(z)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modulation_touches_latent_rows_only() {
+        let device = Device::flex();
+        let x = Tensor::<3>::ones([1, 5, 2], &device);
+        let modulation = Tensor::<3>::from_floats([[[10.0, 20.0, 2.0, 3.0], [0.0, 0.0, 1.0, 1.0]]], &device);
+        let y: Vec<f32> = modulate_latents(x, modulation).into_data().to_vec().unwrap();
+        assert_eq!(y, [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 12.0, 23.0, 1.0, 1.0]);
+    }
+}

@@ -1,0 +1,155 @@
+//! The latents a generator learns from: every training picture and its mirror image through the frozen tokenizer, once.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use super::data::{Draw, Pictures};
+use super::evaluation;
+use super::run_folder::{RunFolder, read, read_json};
+use crate::checkpoint::{self, sha256_hex};
+use crate::tokenizer::{Tokenizer, TokenizerConfig};
+use crate::{Error, Result};
+
+/// Pictures encoded at once.
+const BATCH: usize = 64;
+/// Name of the cache in a run's folder.
+const VALUES: &str = "latents.f32";
+/// Name of what says whether the cache is still right.
+const ABOUT: &str = "latents.json";
+
+/// A tokenizer in files.
+pub struct Source {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its configuration.
+    pub config: TokenizerConfig,
+    /// Bytes of `model.safetensors`.
+    pub weights: Vec<u8>,
+}
+
+impl Source {
+    /// Finds a tokenizer: in a training run (its newest checkpoint), in a model folder, or in the folder itself.
+    ///
+    /// # Errors
+    /// [`Error::Training`] if there is none, [`Error::Config`] if its configuration is wrong.
+    pub fn find(path: &Path) -> Result<Self> {
+        let newest = RunFolder::existing(path).latest()?.map(|(_, folder)| folder);
+        let folder = newest
+            .into_iter()
+            .chain([path.to_path_buf(), path.join("tokenizer")])
+            .find(|folder| folder.join("model.safetensors").is_file())
+            .ok_or_else(|| Error::training(format!("{} holds no tokenizer (a run, a model folder, or config.json with model.safetensors)", path.display())))?;
+        let config = TokenizerConfig::from_json(&read(&folder.join("config.json"))?)?;
+        let weights = read(&folder.join("model.safetensors"))?;
+        Ok(Self { folder, config, weights })
+    }
+
+    /// The tokenizer itself, for inference.
+    ///
+    /// # Errors
+    /// If the weights do not fit the configuration.
+    pub fn load(&self, device: &Device) -> Result<Tokenizer> {
+        Ok(checkpoint::load(self.config.init(device)?, &[&self.weights])?.0)
+    }
+}
+
+/// Latents of a set of pictures, in the tokenizer's units.
+pub struct Latents {
+    /// Values of one picture, `L · C`.
+    pub length: usize,
+    /// `[n, 2, L · C]`: each picture, then its mirror image.
+    values: Vec<f32>,
+    /// Mean over everything.
+    pub mean: f64,
+    /// Standard deviation over everything.
+    pub std: f64,
+}
+
+/// What the cached values were made from, and their statistics.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct About {
+    tokenizer_sha256: String,
+    pictures_sha256: String,
+    length: usize,
+}
+
+/// SHA-256 of the tokenizer weights that a generator's run was trained on.
+///
+/// # Errors
+/// [`Error::Io`] if `folder` is no such run.
+pub fn trained_on(folder: &RunFolder) -> Result<String> {
+    Ok(read_json::<About>(&folder.path(ABOUT))?.tokenizer_sha256)
+}
+
+impl Latents {
+    /// Takes the latents from the run's folder if they are those of this tokenizer and these pictures; makes them
+    /// and leaves them there otherwise. `progress` hears how many pictures are done.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the cache cannot be written; [`Error::Training`] if a latent is no number.
+    pub fn of_run(
+        folder: &RunFolder,
+        source: &Source,
+        pictures: &Pictures,
+        device: &Device,
+        progress: impl FnMut(usize),
+    ) -> Result<Self> {
+        let length = source.config.latent_tokens * source.config.latent_channels;
+        let about = About { tokenizer_sha256: sha256_hex(&source.weights), pictures_sha256: pictures.sha256(), length };
+        let cached = read_json::<About>(&folder.path(ABOUT)).ok().filter(|known| *known == about);
+        if cached.is_some()
+            && let Ok(bytes) = read(&folder.path(VALUES))
+            && bytes.len() == pictures.len() * 2 * length * 4
+        {
+            let values = bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect();
+            return Self::new(values, length);
+        }
+        let latents = Self::encode(&source.load(device)?, pictures, length, device, progress)?;
+        let bytes: Vec<u8> = latents.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        folder.write(VALUES, &bytes)?;
+        folder.write_json(ABOUT, &about)?;
+        Ok(latents)
+    }
+
+    /// Encodes every picture and its mirror image.
+    ///
+    /// # Errors
+    /// [`Error::Training`] if a latent is no number.
+    pub fn encode(
+        tokenizer: &Tokenizer,
+        pictures: &Pictures,
+        length: usize,
+        device: &Device,
+        mut progress: impl FnMut(usize),
+    ) -> Result<Self> {
+        let mut values = Vec::with_capacity(pictures.len() * 2 * length);
+        let all: Vec<Draw> =
+            (0..pictures.len()).flat_map(|index| [false, true].map(|mirrored| Draw { index, mirrored })).collect();
+        for draws in all.chunks(BATCH) {
+            let encoded = tokenizer.encode(evaluation::tensor(pictures, draws, device), None).into_data();
+            values.extend_from_slice(encoded.as_slice::<f32>().expect("models compute in f32"));
+            progress(values.len() / (2 * length));
+        }
+        Self::new(values, length)
+    }
+
+    fn new(values: Vec<f32>, length: usize) -> Result<Self> {
+        let count = values.len().max(1) as f64;
+        let mean = values.iter().map(|value| f64::from(*value)).sum::<f64>() / count;
+        let variance = values.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / count;
+        if !(variance.is_finite() && variance > 0.0) {
+            return Err(Error::training("The tokenizer gives latents that are no numbers, or all the same"));
+        }
+        Ok(Self { length, values, mean, std: variance.sqrt() })
+    }
+
+    /// Writes a picture's latent, normalised to mean 0 and standard deviation 1 over the whole set.
+    pub fn normalised(&self, draw: Draw, out: &mut [f32]) {
+        let row = 2 * draw.index + usize::from(draw.mirrored);
+        for (out, value) in out.iter_mut().zip(&self.values[row * self.length..][..self.length]) {
+            *out = ((f64::from(*value) - self.mean) / self.std) as f32;
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Training: data, losses, optimiser, averaged weights, and the two trainers. Native only, feature `train`.
+//!
+//! [`TokenizerTrainer`] makes a tokenizer from a folder of pictures, [`DiffusionTrainer`] a generator on that
+//! tokenizer's latents, [`pack`](pack::pack) a model folder of both. All three leave files any other tool reads: PNG,
+//! JSON lines, safetensors under the official key names.
+
+pub mod data;
+mod diffusion;
+pub mod drive;
+pub mod ema;
+pub mod evaluation;
+pub mod hog;
+pub mod latents;
+pub mod losses;
+pub mod optimiser;
+pub mod pack;
+mod prefetch;
+mod progress;
+pub mod run_folder;
+pub mod schedule;
+mod tokenizer;
+
+#[cfg(test)]
+mod parity;
+#[cfg(test)]
+mod tests;
+
+pub use diffusion::{DiffusionTrainer, DiffusionTraining};
+pub use drive::{Pace, State, Summary};
+pub use tokenizer::{TokenizerTrainer, TokenizerTraining};

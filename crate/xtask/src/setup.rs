@@ -1,0 +1,312 @@
+//! What must be on the machine, and how it gets there.
+//!
+//! Every function here is cheap when nothing is missing, says what it is about to install and why
+//! before it does, and, where it cannot, says in one sentence what a person has to do.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::process;
+use crate::project::Project;
+use crate::stamp::{self, Input};
+
+/// The oldest Node whose releases the front's tools support (Vite asks for 20.19).
+const NODE: (u32, u32) = (20, 19);
+
+/// A program the tests drive, and the Debian package that brings it.
+struct Package {
+    /// Name in Debian.
+    name: &'static str,
+    /// Files of which one is enough.
+    any_of: &'static [&'static str],
+    /// A variable by which the tests are told of another one.
+    or_named_by: Option<&'static str>,
+    /// Ends the sentence "this is needed …".
+    why: &'static str,
+}
+
+impl Package {
+    fn is_there(&self) -> bool {
+        let named = self.or_named_by.and_then(env::var_os);
+        named.is_some_and(|path| Path::new(&path).is_file())
+            || self.any_of.iter().any(|path| Path::new(path).exists())
+    }
+}
+
+/// Chromium, Firefox ESR, and lavapipe: Vulkan in software, for machines without a GPU.
+const FOR_TESTS: [Package; 3] = [
+    Package {
+        name: "chromium",
+        any_of: &["/usr/bin/chromium"],
+        or_named_by: Some("MAETOK_CHROMIUM"),
+        why: "to test the page in Chromium",
+    },
+    Package {
+        name: "firefox-esr",
+        any_of: &["/usr/bin/firefox-esr"],
+        or_named_by: Some("MAETOK_FIREFOX"),
+        why: "to test the page in Firefox",
+    },
+    Package {
+        name: "mesa-vulkan-drivers",
+        any_of: &[
+            "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json",
+            "/usr/share/vulkan/icd.d/lvp_icd.aarch64.json",
+            "/usr/share/vulkan/icd.d/lvp_icd.json",
+        ],
+        or_named_by: None,
+        why: "so that the GPU tests have a Vulkan device (lavapipe, in software) on every machine",
+    },
+];
+
+/// Says what is about to be installed, and why.
+pub fn announce(what: &str, why: &str) {
+    println!("set-up: installing {what}, {why}.");
+}
+
+/// Node and npm build the front. They are not installed by us: how is a matter of taste and system.
+///
+/// # Errors
+/// If either is missing or Node is too old.
+pub fn node() -> Result<()> {
+    let advice = "install it from https://nodejs.org or with your package manager";
+    let Ok(said) = process::output(Command::new("node").arg("--version")) else {
+        bail!(
+            "Node {}.{} or newer is needed to build the page and was not found; {advice}",
+            NODE.0,
+            NODE.1
+        );
+    };
+    if node_version(&said).is_none_or(|version| version < NODE) {
+        bail!(
+            "Node {}.{} or newer is needed to build the page; this is {}; {advice}",
+            NODE.0,
+            NODE.1,
+            said.trim()
+        );
+    }
+    if !process::succeeds(Command::new("npm").arg("--version")) {
+        bail!("npm is needed to build the page and was not found, though Node was; {advice}");
+    }
+    Ok(())
+}
+
+/// `v20.20.1` is (20, 20).
+fn node_version(said: &str) -> Option<(u32, u32)> {
+    let mut parts = said.trim().strip_prefix('v')?.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// Installs the npm packages of `folder`, exactly as its lock file says, unless they are there.
+///
+/// # Errors
+/// If `npm ci` fails.
+pub fn npm_packages(folder: &Path, why: &str) -> Result<()> {
+    let inputs =
+        ["package.json", "package-lock.json", ".npmrc"].map(|name| Input::Path(folder.join(name)));
+    let modules = folder.join("node_modules");
+    // npm's own record of what it installed. Kept inside the folder it speaks of, so does our stamp:
+    // whoever deletes the one deletes the other.
+    let installed = modules.join(".package-lock.json");
+    stamp::when_changed(&modules, ".xtask", &inputs, &[installed], || {
+        announce(&format!("the npm packages of {}/", folder.display()), why);
+        process::run(Command::new("npm").arg("ci").current_dir(folder))
+    })?;
+    Ok(())
+}
+
+/// `cargo fmt` and `cargo clippy`, which a minimal toolchain lacks.
+///
+/// # Errors
+/// If they are missing and rustup cannot add them.
+pub fn rust_components() -> Result<()> {
+    for component in ["rustfmt", "clippy"] {
+        let subcommand = if component == "rustfmt" {
+            "fmt"
+        } else {
+            component
+        };
+        if !process::succeeds(Command::new("cargo").args([subcommand, "--version"])) {
+            announce(component, "to check the Rust sources");
+            process::run(Command::new("rustup").args(["component", "add", component]))?;
+        }
+    }
+    Ok(())
+}
+
+/// The two browsers and the software Vulkan device of the tests.
+///
+/// # Errors
+/// If something is missing and cannot be installed here.
+pub fn browsers_and_vulkan() -> Result<()> {
+    let missing: Vec<_> = FOR_TESTS
+        .iter()
+        .filter(|package| !package.is_there())
+        .collect();
+    for package in &missing {
+        announce(&format!("Debian's package {}", package.name), package.why);
+    }
+    apt_install(
+        &missing
+            .iter()
+            .map(|package| package.name)
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// Whether a program of this name is on the search path.
+fn there(name: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(name).is_file())
+}
+
+/// Installs Debian packages, which the caller has announced.
+///
+/// # Errors
+/// Without apt, without the right to use it, or when it fails: with the command a person can run.
+pub fn apt_install(packages: &[&str]) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let list = packages.join(" ");
+    if !there("apt-get") {
+        bail!(
+            "this system has no apt-get: please install what Debian calls {list} in your system's way"
+        );
+    }
+    let root = process::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    let by_hand = format!("please run `sudo apt-get install {list}` and start again");
+    if !root && !process::succeeds(Command::new("sudo").args(["-n", "true"])) {
+        bail!("{list} can only be installed by root, and sudo would ask for a password: {by_hand}");
+    }
+    let apt = |arguments: &[&str]| {
+        let mut command = if root {
+            Command::new("env")
+        } else {
+            Command::new("sudo")
+        };
+        if !root {
+            command.args(["-n", "env"]);
+        }
+        // A package that asks a question would wait for ever: there may be nobody at the keyboard.
+        command
+            .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y"])
+            .args(arguments);
+        process::run(&mut command)
+    };
+    let install = ["install", "--no-install-recommends"];
+    let install: Vec<_> = install.iter().chain(packages).copied().collect();
+    // A fresh container has no package lists, an old one has stale ones: fetch them only when needed.
+    if apt(&install).is_err() {
+        println!(
+            "set-up: fetching Debian's package lists, because the installation did not succeed without."
+        );
+        apt(&["update"])
+            .and_then(|()| apt(&install))
+            .with_context(|| format!("{list} could not be installed: {by_hand}"))?;
+    }
+    Ok(())
+}
+
+/// Whether Debian's package database has all of these.
+pub fn debian_has(packages: &[&str]) -> bool {
+    let mut query = Command::new("dpkg-query");
+    query
+        .args(["--show", "--showformat=${db:Status-Status}\n"])
+        .args(packages);
+    process::output(&mut query).is_ok_and(|said| {
+        said.lines().filter(|line| *line == "installed").count() == packages.len()
+    })
+}
+
+/// The folder of a toolchain's standard library for `target`, if it is there.
+pub fn standard_library(target: &str) -> Option<PathBuf> {
+    let sysroot = process::output(Command::new("rustc").args(["--print", "sysroot"])).ok()?;
+    let library = Path::new(sysroot.trim())
+        .join("lib/rustlib")
+        .join(target)
+        .join("lib");
+    fs::read_dir(&library)
+        .ok()?
+        .next()
+        .is_some()
+        .then_some(library)
+}
+
+/// All that the tests need; see the functions.
+///
+/// # Errors
+/// As they do.
+pub fn for_tests(project: &Project) -> Result<()> {
+    rust_components()?;
+    node()?;
+    browsers_and_vulkan()?;
+    npm_packages(&project.web(), "to build, check and test the page")?;
+    npm_packages(
+        &project.toon(),
+        "to test the recipe of the training pictures",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn node_versions_compare_as_numbers() {
+        assert_eq!(node_version("v20.20.1\n"), Some((20, 20)));
+        assert!(
+            node_version("v20.9.0").is_some_and(|old| old < NODE),
+            "20.9 is older than 20.19"
+        );
+        assert!(node_version("v22.1.0").is_some_and(|new| new > NODE));
+        assert_eq!(node_version("something else"), None);
+    }
+
+    #[test]
+    fn programs_are_found_on_the_search_path() {
+        assert!(there("cargo"));
+        assert!(!there("no-such-program-here"));
+    }
+
+    #[test]
+    fn one_of_the_files_is_enough_for_a_package_to_be_there() {
+        let package = |any_of| Package {
+            name: "x",
+            any_of,
+            or_named_by: None,
+            why: "",
+        };
+        assert!(package(&["/no/such/file", env!("CARGO_MANIFEST_PATH")]).is_there());
+        assert!(!package(&["/no/such/file"]).is_there());
+    }
+
+    #[test]
+    fn every_package_for_the_tests_says_why() {
+        assert!(
+            FOR_TESTS
+                .iter()
+                .all(|package| package.why.split(' ').count() > 3 && !package.any_of.is_empty())
+        );
+    }
+
+    #[test]
+    fn nothing_to_install_needs_no_rights() {
+        apt_install(&[]).expect("nothing to do");
+    }
+
+    #[test]
+    fn the_compiler_at_hand_has_its_own_standard_library() {
+        let host = process::output(Command::new("rustc").arg("-vV")).expect("rustc runs");
+        let host = host
+            .lines()
+            .find_map(|line| line.strip_prefix("host: "))
+            .expect("rustc names its host");
+        assert!(standard_library(host).is_some());
+        assert!(standard_library("no-such-target").is_none());
+    }
+}

@@ -1,0 +1,101 @@
+/**
+ * The wasm module as the worker uses it. `Bindings` is the part of `pkg/maetok_web.d.ts` in use, so that the worker's
+ * logic can be tested with an engine that computes nothing; that the real one fits is checked below by the compiler.
+ */
+
+import { MaetokError } from "./errors.ts";
+
+export interface Bindings {
+  createEngine(kind: "webgpu" | "cpu"): Promise<Engine>;
+  /** A PNG file of RGBA rows `width` pixels wide. */
+  encodePng(rgba: Uint8Array, width: number): Uint8Array;
+  /** What the engine said when it panicked. */
+  lastPanic(): string | undefined;
+}
+
+export interface Engine {
+  readonly imageSize: number;
+  load(manifest: string, paths: string[], contents: Uint8Array[]): void;
+  start(request: string): Run;
+  step(run: Run): Promise<Step | undefined>;
+  preview(run: Run): Promise<Uint8ClampedArray>;
+  finish(run: Run): Promise<Uint8ClampedArray>;
+  reconstruct(file: Uint8Array): Promise<Reconstruction>;
+}
+
+export interface Run {
+  free(): void;
+}
+
+export interface Step {
+  readonly index: number;
+  readonly of: number;
+  readonly t: number;
+  free(): void;
+}
+
+export interface Reconstruction {
+  readonly original: Uint8ClampedArray;
+  readonly reconstruction: Uint8ClampedArray;
+  readonly width: number;
+  readonly height: number;
+  readonly psnr: number;
+  readonly ssim: number;
+  readonly numbers: number;
+  readonly notices: string[];
+  free(): void;
+}
+
+/** Size of the wasm file as built, for the progress bar: a compressed transfer does not tell its length. */
+declare const __WASM_BYTES__: number;
+export const WASM_BYTES = typeof __WASM_BYTES__ === "number" ? __WASM_BYTES__ : 0;
+
+/** Downloads and compiles the engine. `onBytes` hears how many bytes have arrived since it was last called. */
+export async function loadBindings(signal: AbortSignal, onBytes: (bytes: number) => void): Promise<Bindings> {
+  // Both addresses are written out so that Vite sees them and gives the files names with their hash.
+  const [wasm, url] = await Promise.all([import("../pkg/maetok_web.js"), import("../pkg/maetok_web_bg.wasm?url")]);
+  let response: Response;
+  try {
+    response = await fetch(url.default, { signal });
+  } catch {
+    signal.throwIfAborted();
+    throw new MaetokError("download", "The download of the engine failed: the server cannot be reached.", "Check the connection and try again.");
+  }
+  if (!response.ok || !response.body) {
+    throw new MaetokError("download", `The server refused the engine (HTTP ${response.status}).`, "Try again later.");
+  }
+  // The answer itself goes to the compiler, so that the browser can compile while it downloads and keep what it
+  // compiled; a copy is counted.
+  const counted = count(response.clone(), onBytes);
+  try {
+    await wasm.default({ module_or_path: response });
+    await counted;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError) {
+      throw new MaetokError("unsupported", "This browser cannot compile the engine.", "Update the browser, or reload the page if it was updated.");
+    }
+    throw new MaetokError("download", "The download of the engine broke off.", "Check the connection and try again.");
+  }
+  return {
+    createEngine: (kind) => wasm.Engine.create(kind) satisfies Promise<Omit<Engine, RunTaking>> as unknown as Promise<Engine>,
+    encodePng: wasm.encodePng,
+    lastPanic: wasm.lastPanic,
+  };
+}
+
+async function count(response: Response, onBytes: (bytes: number) => void): Promise<void> {
+  const reader = response.body!.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      onBytes(value.length);
+    }
+  } catch {
+    // The compiler meets the same failure and tells it.
+  }
+}
+
+/** Methods that take the generated class `Run`, which has private members that no interface can name. */
+type RunTaking = "step" | "preview" | "finish";

@@ -1,0 +1,270 @@
+/**
+ * What the worker does with each request: diagnosis, downloads, runs. Knows neither `postMessage` nor wasm, both are
+ * handed in, so tests run it with an engine that computes nothing.
+ *
+ * Work on the engine is done one piece at a time, and between two steps the worker looks at its messages: that is what
+ * makes "stop" work, on the CPU path (which never waits by itself) and on WebGPU (where nothing else bounds the queue).
+ */
+
+import { decide, type Diagnosis, type Facts } from "./diagnosis.ts";
+import type { Bindings, Engine } from "./engine.ts";
+import { asMaetokError, cancelled, MaetokError } from "./errors.ts";
+import { type Manifest, parseManifest } from "./manifest.ts";
+import { type ModelSummary, type Picture, type Progress, type Reply, type Request, type SampleRequest, type Timing, unreachable } from "./protocol.ts";
+import { fetchFile, get, isCached, type Source } from "./weights.ts";
+
+export interface Surroundings {
+  post: (reply: Reply) => void;
+  gather: () => Promise<Facts>;
+  source: () => Promise<Source>;
+  loadBindings: (signal: AbortSignal, onBytes: (bytes: number) => void) => Promise<Bindings>;
+  /** Size of the engine's file in bytes. */
+  engineBytes: number;
+  /** Lets waiting messages in. */
+  breathe: () => Promise<void>;
+  now: () => number;
+}
+
+/** More previews than this are not kept by the page; longer runs show every second, third, … step. */
+const MOST_PREVIEWS = 250;
+
+/** Progress is reported at most this often, in milliseconds. */
+const REPORT_EVERY = 100;
+
+export class Session {
+  readonly #outside: Surroundings;
+  readonly #running = new Map<number, AbortController>();
+  #diagnosis: Diagnosis | null = null;
+  #bindings: Bindings | null = null;
+  /** Made once: a WebGPU runtime cannot be made twice, and a failed load does not harm it. */
+  #engine: Engine | null = null;
+  /** Address of the manifest whose model is on the engine. */
+  #loaded: string | null = null;
+  /** The end of the queue for the engine. Never rejects. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(outside: Surroundings) {
+    this.#outside = outside;
+  }
+
+  /** Answers one request; never rejects. */
+  async handle(request: Request): Promise<void> {
+    if (request.kind === "cancel") {
+      this.#running.get(request.id)?.abort();
+      return;
+    }
+    const abort = new AbortController();
+    this.#running.set(request.id, abort);
+    try {
+      this.#outside.post(await this.#answer(request, abort.signal));
+    } catch (thrown) {
+      // Without its trap a panic's error says "unreachable": ask what it was. Only a trap: an error of the network
+      // after a panic long ago is still an error of the network.
+      const panic = thrown instanceof WebAssembly.RuntimeError ? this.#bindings?.lastPanic() : undefined;
+      this.#outside.post({ kind: "error", id: request.id, error: asMaetokError(thrown, panic).detail() });
+    } finally {
+      this.#running.delete(request.id);
+    }
+  }
+
+  /** A trap that came up outside any call, or a lost GPU: everything under way fails, the page replaces the worker. */
+  crash(thrown: unknown): void {
+    const panic = this.#bindings?.lastPanic();
+    const found = asMaetokError(thrown, panic);
+    const error = new MaetokError(found.code, found.message, found.advice, true).detail();
+    // With nothing under way the page still has to hear of it: request 0 is nobody's.
+    const ids = this.#running.size > 0 ? [...this.#running.keys()] : [0];
+    this.#running.clear();
+    for (const id of ids) this.#outside.post({ kind: "error", id, error });
+  }
+
+  async #answer(request: Exclude<Request, { kind: "cancel" }>, signal: AbortSignal): Promise<Reply> {
+    const { id } = request;
+    switch (request.kind) {
+      case "diagnose":
+        this.#diagnosis = decide(await this.#outside.gather(), request.wanted);
+        return { kind: "diagnosis", id, diagnosis: this.#diagnosis };
+      case "describe":
+        return { kind: "model", id, model: await this.#describe(request.manifest, signal) };
+      case "generate":
+        return await this.#inTurn(id, signal, () => this.#generate(id, request.manifest, request.request, signal));
+      case "reconstruct":
+        return await this.#inTurn(id, signal, () => this.#reconstruct(id, request.manifest, request.file, signal));
+      case "png": {
+        // Between two steps of a run is early enough: this call asks nothing of the device.
+        const bindings = this.#bindings ?? (await this.#loadBindings(signal, () => {}));
+        const { rgba, width } = request.picture;
+        const file = bindings.encodePng(new Uint8Array(rgba.buffer, rgba.byteOffset, rgba.length), width);
+        return { kind: "png", id, file: file.slice().buffer };
+      }
+      default:
+        return unreachable(request);
+    }
+  }
+
+  /** Waits until the engine is free. */
+  #inTurn<T>(id: number, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    if (this.#running.size > 1) this.#progress(id, { phase: "waiting" });
+    const turn = this.#queue.then(() => {
+      if (signal.aborted) throw cancelled();
+      return work();
+    });
+    this.#queue = turn.catch(() => {});
+    return turn;
+  }
+
+  #progress(id: number, progress: Progress): void {
+    this.#outside.post({ kind: "progress", id, progress });
+  }
+
+  async #manifest(url: string, signal: AbortSignal): Promise<{ manifest: Manifest; source: Source }> {
+    const source = await this.#outside.source();
+    const response = await get(url, "the model's manifest.json", source, signal);
+    return { manifest: parseManifest(await response.text()), source };
+  }
+
+  async #describe(url: string, signal: AbortSignal): Promise<ModelSummary> {
+    const { manifest, source } = await this.#manifest(url, signal);
+    const cached = await Promise.all(manifest.needed.map((file) => isCached(file, url, source)));
+    const missing = manifest.needed.filter((_, i) => !cached[i]);
+    return {
+      title: manifest.title,
+      license: manifest.license,
+      imageSize: manifest.imageSize,
+      classes: manifest.classes.map((entry) => ({ ...entry, thumbnail: entry.thumbnail && new URL(entry.thumbnail, url).href })),
+      // With the weights here the engine is in the browser's own cache: they came together.
+      toDownload: missing.reduce((sum, file) => sum + file.size, missing.length === 0 || this.#bindings ? 0 : this.#outside.engineBytes),
+    };
+  }
+
+  async #loadBindings(signal: AbortSignal, onBytes: (bytes: number) => void): Promise<Bindings> {
+    this.#bindings ??= await this.#outside.loadBindings(signal, onBytes);
+    return this.#bindings;
+  }
+
+  /** The engine with the model on its device. What was ready before is not done again. */
+  async #ready(id: number, url: string, signal: AbortSignal): Promise<Engine> {
+    if (this.#engine && this.#loaded === url) return this.#engine;
+    const chosen = this.#diagnosis?.engine;
+    if (!chosen) throw new MaetokError("unsupported", this.#diagnosis?.reason ?? "The browser has not been examined.", this.#diagnosis?.advice);
+
+    const { manifest, source } = await this.#manifest(url, signal);
+    const total = manifest.needed.reduce((sum, file) => sum + file.size, this.#bindings ? 0 : this.#outside.engineBytes);
+    let loaded = 0;
+    let reported = -Infinity;
+    const onBytes = (bytes: number) => {
+      loaded += bytes;
+      const now = this.#outside.now();
+      if (now - reported < REPORT_EVERY) return;
+      reported = now;
+      this.#progress(id, { phase: "download", loaded: Math.min(loaded, total), total });
+    };
+    onBytes(0);
+    // One failing download ends the others, so that none goes on behind an error message.
+    const group = new AbortController();
+    const both = AbortSignal.any([signal, group.signal]);
+    const parts = [
+      this.#loadBindings(both, onBytes),
+      ...manifest.needed.map((file) => fetchFile(file, url, source, both, onBytes)),
+    ] as const;
+    let bindings: Bindings;
+    let files: Uint8Array[];
+    try {
+      const [first, ...rest] = await Promise.all(parts);
+      [bindings, files] = [first as Bindings, rest as Uint8Array[]];
+    } catch (error) {
+      group.abort();
+      await Promise.allSettled(parts);
+      throw error;
+    }
+    this.#progress(id, { phase: "load" });
+    await this.#outside.breathe();
+    this.#engine ??= await this.#open(bindings, chosen);
+    this.#loaded = null;
+    this.#engine.load(manifest.text, manifest.needed.map((file) => file.path), files);
+    this.#loaded = url;
+    return this.#engine;
+  }
+
+  /** Opens the device. A WebGPU that looked well and does not open is no reason to refuse the picture. */
+  async #open(bindings: Bindings, chosen: "webgpu" | "cpu"): Promise<Engine> {
+    try {
+      return await bindings.createEngine(chosen);
+    } catch (thrown) {
+      // After a trap this instance is of no use for the CPU either.
+      if (chosen === "cpu" || !this.#diagnosis || thrown instanceof WebAssembly.RuntimeError) throw thrown;
+      const cause = asMaetokError(thrown).message.replace(/\.$/, "");
+      this.#diagnosis = {
+        ...this.#diagnosis,
+        engine: "cpu",
+        badge: "CPU",
+        alert: true,
+        reason: `Runs on the processor (WebAssembly SIMD): WebGPU did not start (${cause}).`,
+        advice: "Updating the browser or the graphics driver may help.",
+      };
+      this.#outside.post({ kind: "diagnosis", id: 0, diagnosis: this.#diagnosis });
+      return await bindings.createEngine("cpu");
+    }
+  }
+
+  async #generate(id: number, url: string, request: SampleRequest, signal: AbortSignal): Promise<Reply> {
+    const { now, post, breathe } = this.#outside;
+    const timing: Timing = { engine: 0, steps: 0, previews: 0 };
+    let since = now();
+    /** Milliseconds since it was last asked. */
+    const lap = () => {
+      const before = since;
+      since = now();
+      return since - before;
+    };
+    const engine = await this.#ready(id, url, signal);
+    const size = engine.imageSize;
+    const run = engine.start(JSON.stringify(request));
+    timing.engine = lap();
+    this.#progress(id, { phase: "compute" });
+    try {
+      const every = Math.ceil(request.steps / MOST_PREVIEWS);
+      for (;;) {
+        await breathe();
+        if (signal.aborted) return { kind: "generated", id, picture: null, timing };
+        lap();
+        const step = await engine.step(run);
+        timing.steps += lap();
+        if (!step) break;
+        const { index, of, t } = step;
+        step.free();
+        let preview: Picture | null = null;
+        if (index % every === 0 || index === of) {
+          preview = picture(await engine.preview(run), size, size);
+          timing.previews += lap();
+        }
+        post({ kind: "step", id, step: { index, of, t, preview } });
+      }
+      const rgba = await engine.finish(run);
+      timing.steps += lap();
+      return { kind: "generated", id, picture: picture(rgba, size, size), timing };
+    } finally {
+      run.free();
+    }
+  }
+
+  async #reconstruct(id: number, url: string, file: ArrayBuffer, signal: AbortSignal): Promise<Reply> {
+    const engine = await this.#ready(id, url, signal);
+    this.#progress(id, { phase: "compute" });
+    await this.#outside.breathe();
+    signal.throwIfAborted();
+    const began = this.#outside.now();
+    const made = await engine.reconstruct(new Uint8Array(file));
+    const ms = this.#outside.now() - began;
+    const { width, height, psnr, ssim, numbers, notices } = made;
+    const original = picture(made.original, width, height);
+    const reconstruction = picture(made.reconstruction, width, height);
+    made.free();
+    return { kind: "reconstructed", id, result: { original, reconstruction, psnr, ssim, numbers, notices, ms } };
+  }
+}
+
+/** Copied out of whatever it lies in, so that it can be handed over. */
+function picture(rgba: Uint8ClampedArray, width: number, height: number): Picture {
+  return { rgba: new Uint8ClampedArray(rgba), width, height };
+}

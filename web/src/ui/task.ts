@@ -1,0 +1,105 @@
+/** The bar, the words, the time and the stop button of one long task. */
+
+import { bytes, duration, timeLeft } from "../format.ts";
+import type { Progress, StepReport } from "../protocol.ts";
+import { h } from "./dom.ts";
+
+export class Task {
+  readonly #bar = h("progress", { max: 1, "aria-label": "Progress" });
+  readonly #words = h("span", { class: "words" });
+  readonly #time = h("span", { class: "time" });
+  readonly #stop = h("button", { type: "button", class: "stop" }, "Stop");
+  readonly element = h("div", { class: "task", hidden: true }, this.#words, this.#time, this.#bar, this.#stop);
+  readonly #say: (words: string) => void;
+  #abort: AbortController | null = null;
+  #began = 0;
+  /** When the present phase began: time left is reckoned within it. */
+  #phaseBegan = 0;
+  #phase = "";
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #left = "";
+
+  /** `say` is the status line that screen readers follow: told of phases and quarters, not of every step. */
+  constructor(say: (words: string) => void) {
+    this.#say = say;
+    this.#stop.addEventListener("click", () => {
+      this.#abort?.abort();
+      this.#words.textContent = "Stopping after this step…";
+      this.#stop.disabled = true;
+    });
+  }
+
+  begin(words: string): AbortSignal {
+    this.#abort = new AbortController();
+    this.#began = performance.now();
+    this.#stop.disabled = false;
+    this.#left = "";
+    this.#enter("begin", words);
+    this.element.hidden = false;
+    this.#timer = setInterval(() => this.#tick(), 100);
+    this.#tick();
+    return this.#abort.signal;
+  }
+
+  focus(): void {
+    this.#stop.focus();
+  }
+
+  /** Ends the display and tells how long the task took, in milliseconds. */
+  end(): number {
+    clearInterval(this.#timer);
+    this.element.hidden = true;
+    this.#abort = null;
+    return performance.now() - this.#began;
+  }
+
+  progress(progress: Progress): void {
+    if (this.#abort?.signal.aborted) return;
+    switch (progress.phase) {
+      case "waiting":
+        return this.#enter("waiting", "Waiting for the other task to end…");
+      case "download": {
+        const { loaded, total } = progress;
+        this.#enter("download", "Downloading the model and the engine…");
+        this.#words.textContent = `Downloading: ${bytes(loaded)} of ${bytes(total)}`;
+        return this.#advance(loaded, total);
+      }
+      case "load":
+        return this.#enter("load", "Making the model ready…");
+      case "compute":
+        return this.#enter("compute", "Computing…");
+    }
+  }
+
+  step({ index, of }: StepReport): void {
+    if (this.#abort?.signal.aborted) return;
+    // The first step of a WebGPU run compiles its programs: it says nothing about the time of the others.
+    if (index === 1) this.#enter("steps", "First step done");
+    this.#words.textContent = `Step ${index} of ${of}`;
+    const quarter = Math.max(1, Math.round(of / 4));
+    if (index % quarter === 0 && index < of) this.#say(`Step ${index} of ${of}`);
+    this.#advance(index, of, 1);
+  }
+
+  #enter(phase: string, words: string): void {
+    if (this.#phase === phase && phase !== "begin") return;
+    this.#phase = phase;
+    this.#phaseBegan = performance.now();
+    this.#words.textContent = words;
+    this.#say(words);
+    this.#left = "";
+    this.#bar.removeAttribute("value");
+  }
+
+  /** `from`: what was done when the phase began. */
+  #advance(done: number, total: number, from = 0): void {
+    this.#bar.max = total;
+    this.#bar.value = done;
+    this.#left = timeLeft(done - from, total - from, performance.now() - this.#phaseBegan);
+  }
+
+  #tick(): void {
+    const elapsed = duration(Math.max(100, performance.now() - this.#began));
+    this.#time.textContent = [elapsed, this.#left].filter(Boolean).join(", ");
+  }
+}

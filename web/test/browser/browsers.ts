@@ -1,0 +1,50 @@
+/** The two browsers of Debian 12, headless, with WebGPU on a software adapter. */
+
+import { existsSync } from "node:fs";
+import puppeteer, { type Browser, type LaunchOptions } from "puppeteer-core";
+
+export type BrowserName = "chromium" | "firefox";
+
+const LAUNCH: Record<BrowserName, LaunchOptions> = {
+  chromium: {
+    browser: "chrome",
+    executablePath: process.env.MAETOK_CHROMIUM ?? "/usr/bin/chromium",
+    args: [
+      // Root, as in a container, has no sandbox.
+      "--no-sandbox",
+      "--enable-unsafe-webgpu",
+      "--use-webgpu-adapter=swiftshader",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--lang=en",
+    ],
+  },
+  firefox: {
+    browser: "firefox",
+    executablePath: process.env.MAETOK_FIREFOX ?? "/usr/bin/firefox-esr",
+    extraPrefsFirefox: {
+      "dom.webgpu.enabled": true,
+      "dom.webgpu.workers.enabled": true,
+      "gfx.webgpu.ignore-blocklist": true,
+      "intl.accept_languages": "en",
+    },
+  },
+};
+
+/** Starts a browser that saves files to `downloads`. One that is not installed is a failure, not a skip. */
+export async function launch(name: BrowserName, downloads: string): Promise<Browser> {
+  const options = LAUNCH[name];
+  if (!existsSync(options.executablePath!)) {
+    throw new Error(`${options.executablePath} is not installed: \`cargo xtask test\` installs it, or set MAETOK_${name.toUpperCase()}`);
+  }
+  const extraPrefsFirefox = {
+    ...options.extraPrefsFirefox,
+    "browser.download.dir": downloads,
+    "browser.download.folderList": 2,
+    "browser.download.alwaysOpenPanel": false,
+  };
+  return puppeteer.launch({ ...options, extraPrefsFirefox, headless: true, protocolTimeout: 600_000 });
+}

@@ -1,0 +1,97 @@
+import { expect, it } from "vitest";
+import { Client, type Port } from "../../src/client.ts";
+import type { Reply, Request, SampleRequest } from "../../src/protocol.ts";
+
+const REQUEST: SampleRequest = { class: "lorelei", seed: "1", steps: 2, guidance: 2, sampler: "euler" };
+
+class FakePort implements Port {
+  readonly sent: Request[] = [];
+  terminated = false;
+  onmessage: Port["onmessage"] = null;
+  onerror: Port["onerror"] = null;
+  postMessage(message: Request): void {
+    this.sent.push(message);
+  }
+  terminate(): void {
+    this.terminated = true;
+  }
+  reply(message: Reply): void {
+    this.onmessage?.call(this as unknown as Worker, { data: message } as MessageEvent);
+  }
+}
+
+function setUp(): { client: Client; ports: FakePort[] } {
+  const ports: FakePort[] = [];
+  const client = new Client("auto", () => {
+    const port = new FakePort();
+    ports.push(port);
+    return port;
+  });
+  return { client, ports };
+}
+
+it("tells a new worker first what it may run on", () => {
+  const { client, ports } = setUp();
+  void client.describe("m");
+  expect(ports[0]!.sent.map(({ kind }) => kind)).toEqual(["diagnose", "describe"]);
+});
+
+it("passes steps on and answers with the picture", async () => {
+  const { client, ports } = setUp();
+  const heard: number[] = [];
+  const running = client.generate("m", REQUEST, new AbortController().signal, { onStep: ({ index }) => heard.push(index) });
+  const { id } = ports[0]!.sent.at(-1)!;
+  ports[0]!.reply({ kind: "step", id, step: { index: 1, of: 2, t: 1, preview: null } });
+  ports[0]!.reply({ kind: "generated", id, picture: null, timing: { engine: 1, steps: 2, previews: 3 } });
+  expect(await running).toEqual({ picture: null, timing: { engine: 1, steps: 2, previews: 3 } });
+  expect(heard).toEqual([1]);
+});
+
+it("asks the worker to stop, once", async () => {
+  const { client, ports } = setUp();
+  const abort = new AbortController();
+  void client.generate("m", REQUEST, abort.signal).catch(() => {});
+  const { id } = ports[0]!.sent.at(-1)!;
+  abort.abort();
+  expect(ports[0]!.sent.at(-1)).toEqual({ kind: "cancel", id });
+});
+
+it("replaces a worker whose engine is lost, and fails what was under way", async () => {
+  const { client, ports } = setUp();
+  const running = client.generate("m", REQUEST, new AbortController().signal);
+  const waiting = client.describe("m");
+  const { id } = ports[0]!.sent[1]!;
+  ports[0]!.reply({ kind: "error", id, error: { code: "crash", message: "It broke.", advice: "", fatal: true } });
+  await expect(running).rejects.toMatchObject({ code: "crash" });
+  await expect(waiting).rejects.toMatchObject({ code: "crash" });
+  expect(ports[0]!.terminated).toBe(true);
+  void client.describe("m");
+  expect(ports).toHaveLength(2);
+});
+
+it("keeps the worker after an ordinary error", async () => {
+  const { client, ports } = setUp();
+  const running = client.describe("m");
+  ports[0]!.reply({ kind: "error", id: ports[0]!.sent.at(-1)!.id, error: { code: "download", message: "No.", advice: "", fatal: false } });
+  await expect(running).rejects.toMatchObject({ code: "download", message: "No." });
+  void client.describe("m");
+  expect(ports).toHaveLength(1);
+});
+
+it("starts anew with another wish", async () => {
+  const { client, ports } = setUp();
+  const running = client.diagnose();
+  client.restart("cpu");
+  await expect(running).rejects.toMatchObject({ code: "cancelled" });
+  void client.diagnose();
+  expect(ports[1]!.sent.at(-1)).toMatchObject({ kind: "diagnose", wanted: "cpu" });
+});
+
+it("passes on a diagnosis that nobody asked for", () => {
+  const { client, ports } = setUp();
+  const heard: string[] = [];
+  client.onDiagnosis = ({ reason }) => heard.push(reason);
+  void client.describe("m");
+  ports[0]!.reply({ kind: "diagnosis", id: 0, diagnosis: { engine: "cpu", badge: "CPU", reason: "So.", advice: "", alert: true, webgpuUsable: false, checks: [] } });
+  expect(heard).toEqual(["So."]);
+});

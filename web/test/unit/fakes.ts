@@ -1,0 +1,177 @@
+/** Stand-ins for unit tests only: an engine that computes nothing, a server and a cache in memory. */
+
+import { createHash } from "node:crypto";
+import type { Facts } from "../../src/diagnosis.ts";
+import type { Bindings, Engine, Run } from "../../src/engine.ts";
+import type { Reply } from "../../src/protocol.ts";
+import type { Surroundings } from "../../src/session.ts";
+import type { Source, Store } from "../../src/weights.ts";
+
+export const BASE = "http://host/models/test/manifest.json";
+export const sha256 = (bytes: Uint8Array | string) => createHash("sha256").update(bytes).digest("hex");
+
+/** The files of a tiny model folder. */
+export function folder(): Map<string, Uint8Array<ArrayBuffer>> {
+  const text = (value: string) => new TextEncoder().encode(value);
+  const files = new Map([
+    ["tokenizer/config.json", text("{}")],
+    ["tokenizer/model.safetensors", new Uint8Array(3000).fill(1)],
+    ["sit/config.json", text("{ }")],
+    ["sit/model.safetensors", new Uint8Array(5000).fill(2)],
+  ]);
+  return new Map([...files, ["manifest.json", text(JSON.stringify(manifest(files)))]]);
+}
+
+export function manifest(files: Map<string, Uint8Array>): Record<string, unknown> {
+  return {
+    format: 1,
+    title: "Test",
+    license: "MIT",
+    image_size: 8,
+    files: [...files].map(([path, bytes]) => ({ path, size: bytes.length, sha256: sha256(bytes) })),
+    tokenizer: { config: "tokenizer/config.json", weights: ["tokenizer/model.safetensors"] },
+    generator: { config: "sit/config.json", weights: ["sit/model.safetensors"] },
+    classes: [{ name: "lorelei", label: "Lorelei", group: "Avatars", thumbnail: "thumbnails/lorelei.webp" }, { name: "hearts", label: "Hearts", group: "Emoji" }],
+  };
+}
+
+export class MemoryStore implements Store {
+  readonly entries = new Map<string, Uint8Array<ArrayBuffer>>();
+
+  async match(name: RequestInfo | URL): Promise<Response | undefined> {
+    const bytes = this.entries.get(String(name));
+    return bytes && new Response(bytes);
+  }
+  async put(name: RequestInfo | URL, response: Response): Promise<void> {
+    this.entries.set(String(name), new Uint8Array(await response.arrayBuffer()));
+  }
+  async delete(name: RequestInfo | URL): Promise<boolean> {
+    return this.entries.delete(String(name));
+  }
+}
+
+export interface FakeSource extends Source {
+  files: Map<string, Uint8Array<ArrayBuffer>>;
+  store: MemoryStore;
+  asked: string[];
+}
+
+export function fakeSource(): FakeSource {
+  const files = folder();
+  const asked: string[] = [];
+  return {
+    files,
+    asked,
+    store: new MemoryStore(),
+    sha256: async (bytes) => sha256(bytes),
+    fetch: async (url, { signal }) => {
+      signal.throwIfAborted();
+      const path = url.replace("http://host/models/test/", "");
+      asked.push(path);
+      const bytes = files.get(path);
+      return bytes ? new Response(bytes) : new Response("no", { status: 404 });
+    },
+  };
+}
+
+/** What a fake engine was asked to do, and what it does in the midst of it. */
+export class FakeEngine implements Engine {
+  readonly imageSize = 8;
+  readonly calls: string[] = [];
+  /** Called with the number of each step before it is done. */
+  onStep: (index: number) => void = () => {};
+  #left = 0;
+  #of = 0;
+
+  load(): void {
+    this.calls.push("load");
+  }
+  start(request: string): Run {
+    this.calls.push(`start ${request}`);
+    this.#of = this.#left = (JSON.parse(request) as { steps: number }).steps;
+    return { free: () => this.calls.push("free") };
+  }
+  async step() {
+    if (this.#left === 0) return undefined;
+    const index = this.#of - this.#left + 1;
+    this.onStep(index);
+    this.#left--;
+    return { index, of: this.#of, t: 1 - (index - 1) / this.#of, free() {} };
+  }
+  async preview(): Promise<Uint8ClampedArray> {
+    return new Uint8ClampedArray(8 * 8 * 4).fill(100);
+  }
+  async finish(): Promise<Uint8ClampedArray> {
+    return new Uint8ClampedArray(8 * 8 * 4).fill(200);
+  }
+  async reconstruct(file: Uint8Array) {
+    if (file.length < 4) throw Object.assign(new Error("This is not a picture."), { code: "picture" });
+    const rgba = new Uint8ClampedArray(8 * 8 * 4);
+    return { original: rgba, reconstruction: rgba, width: 8, height: 8, psnr: 20, ssim: 0.5, numbers: 16, notices: [], free() {} };
+  }
+}
+
+export const SOFTWARE_FACTS: Facts = {
+  secureContext: true,
+  webgpu: true,
+  adapterError: null,
+  simd: true,
+  adapter: {
+    vendor: "google",
+    architecture: "swiftshader",
+    device: "",
+    description: "",
+    fallback: true,
+    features: ["timestamp-query"],
+    limits: {
+      maxBufferSize: 2 ** 30,
+      maxStorageBufferBindingSize: 2 ** 30,
+      maxStorageBuffersPerShaderStage: 10,
+      maxComputeWorkgroupStorageSize: 32768,
+      maxComputeInvocationsPerWorkgroup: 256,
+      maxComputeWorkgroupsPerDimension: 65535,
+    },
+  },
+};
+
+export interface World extends Surroundings {
+  replies: Reply[];
+  engine: FakeEngine;
+  model: FakeSource;
+  created: string[];
+  panic: string | undefined;
+  webgpuFails: boolean;
+}
+
+/** A session's surroundings with everything observable. */
+export function world(): World {
+  const replies: Reply[] = [];
+  const engine = new FakeEngine();
+  const model = fakeSource();
+  const created: string[] = [];
+  let clock = 0;
+  const result: World = {
+    replies,
+    engine,
+    model,
+    created,
+    panic: undefined,
+    webgpuFails: false,
+    post: (reply) => void replies.push(reply),
+    gather: async () => SOFTWARE_FACTS,
+    source: async () => model,
+    loadBindings: async (): Promise<Bindings> => ({
+      createEngine: async (kind) => {
+        created.push(kind);
+        if (kind === "webgpu" && result.webgpuFails) throw Object.assign(new Error("no device"), { code: "device" });
+        return engine;
+      },
+      encodePng: (rgba, width) => new Uint8Array([rgba.length / width / 4, width]),
+      lastPanic: () => result.panic,
+    }),
+    engineBytes: 1000,
+    breathe: () => new Promise((resolve) => setImmediate(resolve)),
+    now: () => (clock += 1000),
+  };
+  return result;
+}
