@@ -50,8 +50,8 @@ impl Values for &Vec<f32> {
 
 impl Values for &TensorData {
     fn values(self) -> (Option<Vec<usize>>, Vec<f32>) {
-        let values = self.clone().convert_dtype(DType::F32).to_vec().expect("converted to f32");
-        (Some(self.shape.to_vec()), values)
+        let values = self.clone().convert_dtype(DType::F32).try_to_vec().expect("converted to f32");
+        (Some(self.shape().to_vec()), values)
     }
 }
 
@@ -96,7 +96,8 @@ fn agreement(got: &[f32], want: &[f32], tolerance: Tolerance) -> Agreement {
     for (at, (&got, &want)) in got.iter().zip(want).enumerate() {
         let difference = (got - want).abs();
         let allowed = tolerance.abs + tolerance.rel * want.abs() + tolerance.of_max * max;
-        if !(difference <= allowed) {
+        // NaN is beyond every allowance.
+        if difference.is_nan() || difference > allowed {
             found.beyond += 1;
         }
         let used = if difference == 0.0 { 0.0 } else { difference / allowed.max(f32::MIN_POSITIVE) };

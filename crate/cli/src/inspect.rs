@@ -36,18 +36,19 @@ struct Network {
 }
 
 impl Network {
-    /// Of weights alone, or of weights and the configuration they should fit.
-    fn read(weights: &[&[u8]], config: Option<&[u8]>) -> Result<Self> {
+    /// Of weights alone, or of weights and the configuration they should fit. Where nobody says what they are, the keys
+    /// do.
+    fn read(weights: &[&[u8]], config: Option<&[u8]>, role: Option<&'static str>) -> Result<Self> {
         let mut tensors = Vec::new();
         for shard in weights {
             tensors.extend(tensor_names(shard)?);
         }
         let has = |end: &str| tensors.iter().any(|(name, ..)| name.ends_with(end));
-        let role = match (has("x_embedder.weight"), has("encoder.latent_tokens")) {
+        let role = role.unwrap_or_else(|| match (has("x_embedder.weight"), has("encoder.latent_tokens")) {
             (true, _) => "generator",
             (_, true) => "tokenizer",
             _ => "unknown",
-        };
+        });
         let report = config.filter(|_| role != "unknown").map(|config| fit(role, config, weights)).transpose()?;
         Ok(Self { role, bytes: weights.iter().map(|shard| shard.len()).sum(), tensors, report })
     }
@@ -118,7 +119,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         (Vec::new(), vec![official_folder(path)?])
     } else {
         let bytes = fs::read(path).map_err(|e| Error::read(path.display(), e))?;
-        (Vec::new(), vec![Network::read(&[&bytes], None)?])
+        (Vec::new(), vec![Network::read(&[&bytes], None, None)?])
     };
     if arguments.json {
         let mut all = serde_json::Map::new();
@@ -156,9 +157,10 @@ fn model_folder(path: &Path) -> Result<(Vec<(String, Value)>, Vec<Network>)> {
     let files = ModelFiles::from_folder(path)?;
     let manifest = &files.manifest;
     let mut networks = Vec::new();
-    for entry in std::iter::once(&manifest.tokenizer).chain(&manifest.generator) {
+    let generator = manifest.generator.iter().map(|entry| ("generator", entry));
+    for (role, entry) in std::iter::once(("tokenizer", &manifest.tokenizer)).chain(generator) {
         let shards = entry.weights.iter().map(|path| files.file(path)).collect::<maetok::Result<Vec<_>>>()?;
-        networks.push(Network::read(&shards, Some(files.file(&entry.config)?))?);
+        networks.push(Network::read(&shards, Some(files.file(&entry.config)?), Some(role))?);
     }
     let total: u64 = manifest.files.iter().map(|file| file.size).sum();
     let text = |name: &str, value: &str| (name.to_owned(), Value::from(value));
@@ -191,5 +193,5 @@ fn official_folder(path: &Path) -> Result<Network> {
     let at = path.join("config.json");
     let config = if at.is_file() { Some(read(&at)?) } else { None };
     let shards: Vec<&[u8]> = shards.iter().map(Vec::as_slice).collect();
-    Network::read(&shards, config.as_deref())
+    Network::read(&shards, config.as_deref(), None)
 }

@@ -3,6 +3,7 @@
 //! Thin: every command calls the library's pipeline, as the page does. What a user did wrong ends with one sentence on
 //! stderr and exit status 2.
 
+mod eval;
 mod files;
 mod inspect;
 mod progress;
@@ -30,7 +31,10 @@ const EXAMPLES: &str = "Examples:
   maetok sample --class 3 --seed 7 --steps 50 --guidance 3 --grid 9 --out sheet.png
   maetok reconstruct photo.jpg --out again.png
   cat photo.jpg | maetok reconstruct - --json
-  maetok inspect assets/models/toon-64";
+  maetok inspect assets/models/toon-64
+  maetok train tokenizer --data data/toon --out runs/tokenizer --minutes 60
+  maetok train diffusion --data data/toon --tokenizer runs/tokenizer --out runs/sit --minutes 60
+  maetok train pack --tokenizer runs/tokenizer --generator runs/sit --name mine --out models/mine";
 
 #[derive(Subcommand)]
 enum Command {
@@ -40,6 +44,8 @@ enum Command {
     Reconstruct(reconstruct::Arguments),
     /// Shows what a model folder or a weights file holds and whether it fits.
     Inspect(inspect::Arguments),
+    /// Measures the tokenizer on held-out pictures, beside the mean picture and PCA.
+    Eval(eval::Arguments),
     /// Trains a tokenizer or a generator, or packs trained runs as a model folder.
     #[command(subcommand)]
     Train(train::Train),
@@ -59,6 +65,7 @@ fn main() -> ExitCode {
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Reconstruct(arguments) => reconstruct::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Eval(arguments) => eval::run(&arguments),
         Command::Train(train) => train::run(&train),
     };
     match done {

@@ -19,6 +19,7 @@ macro_rules! apply {
         let common = &$common;
         set(&mut $settings.data, common.data.clone());
         set(&mut $settings.batch, common.batch);
+        set(&mut $settings.workers, common.workers);
         set(&mut $settings.ema, common.ema);
         set(&mut $settings.seed, common.seed);
         set(&mut $settings.evaluate_pictures, common.evaluate_pictures);
@@ -64,6 +65,9 @@ pub struct Common {
     /// Pictures per update.
     #[arg(long)]
     batch: Option<usize>,
+    /// Threads with a part of the batch each.
+    #[arg(long)]
+    workers: Option<usize>,
     /// Highest learning rate; the floor is a tenth of it.
     #[arg(long)]
     lr: Option<f64>,
@@ -140,6 +144,9 @@ pub struct TokenizerArgs {
     /// Keeps the encoder as it is while the mask ratio falls.
     #[arg(long)]
     freeze_encoder: bool,
+    /// Starts from weights drawn as the official code draws them, which needs a long run.
+    #[arg(long)]
+    official_start: bool,
     /// Weight decay.
     #[arg(long)]
     weight_decay: Option<f32>,
@@ -231,6 +238,7 @@ fn tokenizer(args: &TokenizerArgs) -> Result<()> {
     if args.unmask_from.is_some() {
         settings.unmask_from = args.unmask_from;
     }
+    settings.spatial_start &= !args.official_start;
     settings.freeze_encoder |= args.freeze_encoder;
     if settings.data.as_os_str().is_empty() {
         bail!("--data is missing: the folder with the pictures");
@@ -274,7 +282,8 @@ fn diffusion(args: &DiffusionArgs) -> Result<()> {
         settings.path = serde_json::from_value(path.as_str().into()).ok().context("--path must be linear or cosine")?;
     }
     if let Some(times) = &args.times {
-        settings.times = serde_json::from_value(times.as_str().into()).ok().context("--times must be lognormal or uniform")?;
+        settings.times =
+            serde_json::from_value(times.as_str().into()).ok().context("--times must be lognormal or uniform")?;
     }
     if let Some((width, depth, heads)) = args.size {
         (config.width, config.depth, config.heads) = (width, depth, heads);

@@ -341,5 +341,5 @@ fn check_fit(tokenizer: &TokenizerConfig, sit: &SitConfig, manifest: &Manifest) 
 
 async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     let data = tensor.into_data_async().await.map_err(|e| Error::Device { reason: e.to_string() })?;
-    data.convert::<f32>().to_vec().map_err(|e| Error::Device { reason: e.to_string() })
+    data.convert::<f32>().try_to_vec().map_err(|e| Error::Device { reason: e.to_string() })
 }

@@ -139,7 +139,7 @@ fn draw(recipe: &Path, out: &Path, args: &DataArgs) -> Result<()> {
         "--images-per-style",
         &args.images_per_style.to_string(),
     ]);
-    process::run(&mut node)
+    process::run(&mut node).context("the training pictures were not drawn, for the reason above")
 }
 
 /// The committed checksums; `None` where there are none for this size.

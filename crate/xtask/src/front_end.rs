@@ -15,7 +15,7 @@ use crate::setup;
 use crate::stamp::{self, Input};
 
 /// What lies in `web/` and does not go into the page.
-const NOT_INPUT: [&str; 4] = ["dist", "node_modules", "test", "README.md"];
+const NOT_INPUT: [&str; 5] = ["dist", "node_modules", "README.md", "screenshots", "test"];
 
 /// Builds the page into [`Project::page`] if anything it is made of changed. The engine's bindings
 /// must be there: [`crate::wasm::build`].
@@ -68,18 +68,21 @@ pub fn unit_tests(project: &Project) -> Result<()> {
     npm(project, &["test"], &[])
 }
 
-/// The tests in Chromium and Firefox, on the page as [`serve`] serves it. They find it by the variable
-/// `MAETOK_ORIGIN`.
+/// The tests in Chromium and Firefox. The variables tell them where [`serve`] serves the page, and which
+/// command line draws the pictures that the browsers' are compared with.
 ///
 /// # Errors
-/// If one fails.
+/// If one fails, or what they need cannot be built.
 pub fn browser_tests(project: &Project) -> Result<()> {
+    // By way of the whole workspace: that is how the Rust tests built it, so nothing is compiled again.
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--release", "--workspace", "--bin", "maetok"]);
+    process::run(cargo.current_dir(&project.root))?;
     let server = serve::in_background(&serve::Site::of(project))?;
-    npm(
-        project,
-        &["run", "test:browser"],
-        &[("MAETOK_ORIGIN", server.origin())],
-    )
+    let program = project.target.join("release/maetok");
+    let program = program.to_string_lossy();
+    let variables = [("MAETOK_ORIGIN", server.origin()), ("MAETOK_CLI", &program)];
+    npm(project, &["run", "test:browser"], &variables)
 }
 
 fn npm(project: &Project, arguments: &[&str], variables: &[(&str, &str)]) -> Result<()> {

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::runtime::{Builder, Runtime};
 use tower_http::services::ServeDir;
@@ -70,19 +70,15 @@ impl Site {
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-        let path = request.uri().path();
-        let mut folder = if path
-            .strip_prefix(MODELS)
-            .is_some_and(|rest| rest.starts_with('/'))
-        {
+    async fn answer(&self, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let mut folder = if let Some(rest) = below_models(request.uri()) {
+            *request.uri_mut() = rest;
             ServeDir::new(&self.models).redirect_path_prefix(MODELS)
         } else {
             ServeDir::new(&self.page)
                 .precompressed_br()
                 .precompressed_gzip()
         };
-        let request = without_prefix(request);
         // Never fails: what is missing is a 404, what cannot be read a 500.
         let mut response = folder.call(request).await?;
         response.headers_mut().extend(HEADERS);
@@ -90,20 +86,10 @@ impl Site {
     }
 }
 
-/// `/models/x` becomes `/x`: below the models' own folder there is no folder `models`.
-fn without_prefix(mut request: Request<Incoming>) -> Request<Incoming> {
-    let full = request
-        .uri()
-        .path_and_query()
-        .map_or("/", |part| part.as_str());
-    if let Some(rest) = full
-        .strip_prefix(MODELS)
-        .filter(|rest| rest.starts_with('/'))
-        && let Ok(uri) = rest.parse()
-    {
-        *request.uri_mut() = uri;
-    }
-    request
+/// `/models/x` gives `/x`, its place in the models' own folder; anything else gives nothing.
+fn below_models(uri: &Uri) -> Option<Uri> {
+    let rest = uri.path_and_query()?.as_str().strip_prefix(MODELS)?;
+    rest.starts_with('/').then(|| rest.parse().ok())?
 }
 
 /// Takes the port on this machine's loopback address; 0 takes a free one.

@@ -19,7 +19,7 @@ use crate::wasm::{self, Compiler};
 /// Options of `cargo xtask test`: for developers in a hurry. Continuous integration uses none.
 #[derive(Args, Debug, Default)]
 pub struct TestArgs {
-    /// Run only this step (may be given more than once)
+    /// Run only this step, after set-up (may be given more than once)
     #[arg(long, value_enum, value_name = "STEP")]
     only: Vec<Step>,
     /// Leave this step out (may be given more than once)
@@ -82,17 +82,25 @@ impl Step {
                 &[("MAETOK_REQUIRE_GPU", "1")],
             ),
             Self::Wasm => wasm::build(project, compiler),
-            Self::Types => front_end::check_types(project),
             Self::UnitTests => front_end::unit_tests(project),
-            Self::Page => front_end::build(project),
-            Self::Browsers => front_end::browser_tests(project),
+            // These read what earlier steps made. With `--only` those did not run, and a test of
+            // yesterday's engine would say nothing; when they did, nothing is made again.
+            Self::Types => {
+                wasm::build(project, compiler).and_then(|()| front_end::check_types(project))
+            }
+            Self::Page => wasm::build(project, compiler).and_then(|()| front_end::build(project)),
+            Self::Browsers => wasm::build(project, compiler)
+                .and_then(|()| front_end::build(project))
+                .and_then(|()| front_end::browser_tests(project)),
         }
     }
 }
 
 impl TestArgs {
+    /// Set-up runs for every choice of steps, since it costs nothing once done; `--skip` leaves it out too.
     fn wants(&self, step: Step) -> bool {
-        (self.only.is_empty() || self.only.contains(&step)) && !self.skip.contains(&step)
+        let chosen = self.only.is_empty() || self.only.contains(&step) || step == Step::SetUp;
+        chosen && !self.skip.contains(&step)
     }
 }
 
@@ -254,7 +262,12 @@ mod tests {
             .iter()
             .filter(|step| args.wants(**step))
             .collect();
-        assert_eq!(wanted, [&Step::Format]);
+        assert_eq!(wanted, [&Step::SetUp, &Step::Format]);
+        let args = TestArgs {
+            skip: vec![Step::SetUp],
+            ..args
+        };
+        assert!(!args.wants(Step::SetUp));
     }
 
     /// `cargo run -p maetok-cli` after `cargo test --workspace` must not compile Burn a second time. It

@@ -65,18 +65,20 @@ pub enum Compiler {
 /// If a compiler cannot be had or a step fails.
 pub fn build(project: &Project, compiler: Compiler) -> Result<()> {
     let compiler = choose(compiler)?;
-    println!(
-        "building the engine for the browser. The first time this compiles Burn: about ten minutes on two cores."
-    );
-    process::run(cargo(compiler).current_dir(&project.root))?;
-    // The optimiser is an npm package, pinned by the front's lock file.
-    setup::npm_packages(&project.web(), "to build the page")?;
-
     let compiled = project
         .target
         .join(TARGET)
         .join(PROFILE)
         .join(format!("{NAME}.wasm"));
+    if !compiled.exists() {
+        println!(
+            "compiling the engine, with Burn below it: the first time, ten minutes on two cores."
+        );
+    }
+    process::run(cargo(compiler).current_dir(&project.root))?;
+    // The optimiser is an npm package, pinned by the front's lock file.
+    setup::npm_packages(&project.web(), "to build the page")?;
+
     let inputs = [
         Input::Path(compiled.clone()),
         Input::Path(optimiser(project).join("package.json")),

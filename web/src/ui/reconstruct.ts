@@ -93,9 +93,10 @@ export class Reconstruct {
     this.#lead.textContent = "The tokenizer squeezes a picture into a short list of numbers (the latent) and paints it anew from these alone.";
   }
 
-  fill(model: ModelSummary): void {
-    const side = model.imageSize;
-    this.#lead.textContent = `The tokenizer squeezes a picture of ${side} × ${side} pixels into a short list of numbers (the latent) and paints it anew from these alone. It has seen only avatars and emoji: of a photograph little survives.`;
+  fill({ imageSize, classes }: ModelSummary): void {
+    const seen = [...new Set(classes.map((entry) => entry.group.toLowerCase()).filter(Boolean))].join(" and ");
+    const limits = seen ? ` It has seen only ${seen}: other pictures survive less well.` : "";
+    this.#lead.textContent = `The tokenizer squeezes a picture of ${imageSize} × ${imageSize} pixels into a short list of numbers (the latent) and paints it anew from these alone.${limits}`;
   }
 
   #acceptDrops(): void {

@@ -3,18 +3,28 @@
  * with UPDATE_SCREENSHOT=1 one of them becomes the README's.
  */
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Browser } from "puppeteer-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type BrowserName, launch } from "./browsers.ts";
 import { pattern } from "./png.ts";
-import { TestServer } from "./server.ts";
+import { MODEL, TestServer } from "./server.ts";
 import { Studio, temporaryFolder } from "./studio.ts";
 
 const SHOTS = fileURLToPath(new URL("../../screenshots/", import.meta.url));
 const README = fileURLToPath(new URL("../../../assets/screenshots/page.png", import.meta.url));
+
+/** Something to reconstruct: a thumbnail, which the model ought to manage, or else a pattern. */
+function ownPicture(folder: string): string {
+  const { classes } = JSON.parse(readFileSync(join(MODEL, "manifest.json"), "utf8")) as { classes: { thumbnail?: string }[] };
+  const thumbnail = classes.find((entry) => entry.thumbnail)?.thumbnail;
+  if (thumbnail) return join(MODEL, thumbnail);
+  const path = join(folder, "picture.png");
+  writeFileSync(path, pattern(64, 64));
+  return path;
+}
 
 describe("looks", () => {
   const folder = temporaryFolder();
@@ -44,11 +54,11 @@ describe("looks", () => {
       await shot("before");
       await studio.fill("#steps", "1000");
       await studio.press("Generate");
-      await page.waitForFunction(() => /Guess at step \d\d/.test(document.querySelector(".caption")?.textContent ?? ""), { timeout: 60_000 });
+      await page.waitForFunction(() => /Guess at step \d\d/.test(document.querySelector(".caption")?.textContent ?? ""));
       await shot("during");
       await studio.press("Stop");
       await studio.finished();
-      await studio.generate({ steps: 25 });
+      await studio.generate({ ...(await page.$("input[value=lorelei]")) && { name: "lorelei" }, steps: 25 });
       await page.evaluate(() => (document.activeElement as HTMLElement).blur());
       await page.mouse.move(0, 0);
       await shot("after");
@@ -58,9 +68,7 @@ describe("looks", () => {
         const box = (await card!.boundingBox())!;
         await page.screenshot({ path: README as `${string}.png`, clip: { x: 0, y: 0, width, height: Math.ceil(box.y + box.height + 20) }, fullPage: true });
       }
-      const picture = join(folder, "picture.png");
-      writeFileSync(picture, pattern(64, 64));
-      await studio.upload(picture);
+      await studio.upload(ownPicture(folder));
       await studio.scores();
       await studio.fill("#steps", "0");
       await studio.press("Generate");
@@ -90,8 +98,8 @@ describe("time to the first picture, from the click to the finished picture of 2
       const warm = await time();
       const again = await time();
       console.log(`${name}, first picture on the CPU path: cold ${cold.ms} ms, warm ${warm.ms} ms, engine running ${again.ms} ms.\n  cold: ${cold.facts}\n  warm: ${warm.facts}\n  running: ${again.facts}`);
-      expect(cold.facts).toMatch(/^Done/);
-      expect(cold.ms, "a person waits a minute at most, even here").toBeLessThan(60_000);
+      expect([cold.facts, warm.facts, again.facts].every((facts) => facts.startsWith("Done"))).toBe(true);
+      expect(again.ms, "what is loaded is not loaded again").toBeLessThan(cold.ms * 2);
     } finally {
       await browser.close();
       await server.stop();

@@ -15,8 +15,10 @@ export const DIST = join(WEB, "dist");
 export const MODEL = process.env.MAETOK_MODEL ?? join(WEB, "../assets/models/toon-64");
 const MOUNT = "/models/toon-64/";
 
+/** As `cargo xtask` serves it (`crate/xtask/src/serve.rs`). */
 const CSP =
-  "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; worker-src 'self'; connect-src 'self'";
+  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; style-src 'self'; " +
+  "img-src 'self' blob: data:; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
 const TYPES: Record<string, string> = {
   ".html": "text/html; charset=utf-8",

@@ -16,6 +16,9 @@ export interface OpenOptions {
   bare?: boolean;
 }
 
+/** How long a test waits for the page, in milliseconds: long, since builds and trainings may run beside it. */
+const PATIENCE = 240_000;
+
 /** A fresh context: no cache, no storage. */
 export class Studio {
   /** What went wrong without the page's knowing: uncaught errors, refused by the Content-Security-Policy, … */
@@ -33,6 +36,7 @@ export class Studio {
   static async open(browser: Browser, origin: string, downloads: string, options: OpenOptions = {}): Promise<Studio> {
     const context = await browser.createBrowserContext({ downloadBehavior: { policy: "allow", downloadPath: downloads } });
     const page = await context.newPage();
+    page.setDefaultTimeout(PATIENCE);
     const studio = new Studio(page, context, downloads, origin);
     page.on("pageerror", (error) => studio.complaints.push(String(error)));
     page.on("console", (message) => {
@@ -92,7 +96,7 @@ export class Studio {
   }
 
   /** Waits until the run is over and returns the words under the picture; fails with the alert if there is one. */
-  async finished(timeout = 120_000): Promise<string> {
+  async finished(timeout = PATIENCE): Promise<string> {
     await this.page.waitForFunction(
       () => document.querySelector(".facts")?.textContent !== "" || document.querySelector(".card .alert")?.textContent !== "",
       { timeout },
@@ -119,7 +123,7 @@ export class Studio {
   }
 
   /** Waits for the next alert in the page's cards and returns its sentence. */
-  async nextAlert(timeout = 60_000): Promise<string> {
+  async nextAlert(timeout = PATIENCE): Promise<string> {
     await this.page.waitForSelector(".card .alert p, maetok-studio > .alert p", { timeout });
     const [sentence] = await this.page.$$eval(".card .alert p, maetok-studio > .alert p", (found) => found.map((element) => element.textContent ?? ""));
     return sentence!;
@@ -130,7 +134,7 @@ export class Studio {
   }
 
   async scores(): Promise<{ psnr: number; ssim: number }> {
-    await this.page.waitForFunction(() => document.querySelector(".result:not([hidden])") !== null || document.querySelector(".card .alert p") !== null, { timeout: 60_000 });
+    await this.page.waitForFunction(() => document.querySelector(".result:not([hidden])") !== null || document.querySelector(".card .alert p") !== null);
     const values = await this.page.$$eval(".scores strong", (found) => found.map((element) => element.textContent ?? ""));
     if (values.length === 0) throw new Error(`no reconstruction: ${(await this.alerts()).join(" ")}`);
     expect(values[0]).toMatch(/ dB$/);
@@ -141,6 +145,7 @@ export class Studio {
   async saved(label: string): Promise<{ name: string; file: Buffer }> {
     // The name as the page asks for it; the browser may number it.
     await this.page.evaluate(() => {
+      delete document.body.dataset.saved;
       document.addEventListener("click", (event) => {
         if (event.target instanceof HTMLAnchorElement && event.target.download) document.body.dataset.saved = event.target.download;
       }, { capture: true });
@@ -149,7 +154,7 @@ export class Studio {
     await this.page.waitForFunction(() => document.body.dataset.saved !== undefined);
     const name = await this.page.evaluate(() => document.body.dataset.saved!);
     const at = join(this.downloads, name);
-    for (let tries = 0; tries < 100; tries++) {
+    for (let tries = 0; tries < 600; tries++) {
       if (existsSync(at) && readFileSync(at).length > 0 && !existsSync(`${at}.part`)) {
         const file = readFileSync(at);
         rmSync(at);

@@ -117,7 +117,8 @@ impl Manifest {
         if !(8..=4096).contains(&self.image_size) {
             return refuse(format!("image_size is {}, but it must be from 8 to 4096", self.image_size));
         }
-        if !self.latent_mean.is_finite() || !(self.latent_std.is_finite() && self.latent_std > 0.0) {
+        let sound = self.latent_mean.is_finite() && self.latent_std.is_finite() && self.latent_std > 0.0;
+        if !sound {
             let (mean, std) = (self.latent_mean, self.latent_std);
             return refuse(format!("latent_mean {mean} and latent_std {std} must be finite, and the second positive"));
         }

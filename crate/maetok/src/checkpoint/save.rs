@@ -64,7 +64,7 @@ impl ModuleVisitor for Collector {
         let stored = self.path.stored();
         let mut shape = param.shape().to_vec();
         let data = param.val().into_data().convert_dtype(DType::F32);
-        let mut values = data.to_vec::<f32>().expect("a float tensor converts to f32");
+        let mut values = data.try_to_vec::<f32>().expect("a float tensor converts to f32");
         if stored.transposed {
             values = transposed(&values, shape[0], shape[1]);
             shape.reverse();

@@ -35,7 +35,7 @@ fn toy(seed: f32) -> Toy {
 }
 
 fn values<const D: usize>(param: &Param<Tensor<D>>) -> Vec<f32> {
-    param.val().into_data().to_vec().expect("f32")
+    param.val().into_data().try_to_vec().expect("f32")
 }
 
 fn saved(toy: &Toy) -> Vec<u8> {

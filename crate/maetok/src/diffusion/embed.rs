@@ -39,7 +39,9 @@ impl TimestepEmbedder {
 
 /// `[cos(t f_k), sin(t f_k)]`, `f_k = 10000^(-k/128)`: `[B] -> [B, 256]`. `t` is not multiplied by 1000.
 pub fn timestep_sinusoid(t: Tensor<1>) -> Tensor<2> {
-    let frequencies: Vec<f32> = (0..HALF).map(|k| 10000f64.powf(-(k as f64) / HALF as f64) as f32).collect();
+    // The exponent is rounded to f32 as in the official code, where it is a float tensor: at large t that shows.
+    let exponent = |k: usize| -(10000f64.ln() as f32) * k as f32 / HALF as f32;
+    let frequencies: Vec<f32> = (0..HALF).map(|k| f64::from(exponent(k)).exp() as f32).collect();
     let frequencies = Tensor::<1>::from_floats(frequencies.as_slice(), &t.device());
     let [batch] = t.dims();
     let angle = t.reshape([batch, 1]) * frequencies.reshape([1, HALF]); // [B, 128]

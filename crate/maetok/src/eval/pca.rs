@@ -81,7 +81,7 @@ impl Pca {
         let components = to_device(&self.components[..k], device); // [k, width]
         let codes = centred(rows, &self.mean, device).matmul(components.clone().transpose()); // [n, k]
         let mean = Tensor::<2>::from_data(TensorData::new(self.mean.clone(), [1, width]), device);
-        (codes.matmul(components) + mean).into_data().to_vec().expect("f32")
+        (codes.matmul(components) + mean).into_data().try_to_vec().expect("f32")
     }
 
     /// Mean over the rows of each row's PSNR in dB, where values span `peak` (2 for values from -1 to 1).
@@ -121,7 +121,7 @@ fn to_device(rows: &[Vec<f64>], device: &Device) -> Tensor<2> {
 
 fn from_device(rows: Tensor<2>) -> Vec<Vec<f64>> {
     let [_, width] = rows.dims();
-    let values: Vec<f32> = rows.into_data().to_vec().expect("f32");
+    let values: Vec<f32> = rows.into_data().try_to_vec().expect("f32");
     values.chunks_exact(width).map(|row| row.iter().map(|v| f64::from(*v)).collect()).collect()
 }
 

@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn halving_averages_four_pixels() {
-        let picture = RgbImage::from_fn(16, 16, |x, y| Rgb([if (x + y) % 2 == 0 { 100 } else { 200 }; 3]));
+        let picture = RgbImage::from_fn(16, 16, |x, y| Rgb([if (x + y).is_multiple_of(2) { 100 } else { 200 }; 3]));
         assert!(centre_crop(&picture, 8).pixels().all(|p| *p == Rgb([150; 3])));
     }
 

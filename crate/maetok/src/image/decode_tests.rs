@@ -143,7 +143,7 @@ fn exif_rotation_is_applied() {
 
 #[test]
 fn truncated_pictures_are_refused_wherever_they_end() {
-    let noise = RgbImage::from_fn(40, 40, |x, y| Rgb([(x * 37 ^ y * 11) as u8, (x * y) as u8, (x + y * 91) as u8]));
+    let noise = RgbImage::from_fn(40, 40, |x, y| Rgb([((x * 37) ^ (y * 11)) as u8, (x * y) as u8, (x + y * 91) as u8]));
     let image = DynamicImage::ImageRgb8(noise);
     for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP, ImageFormat::Gif] {
         let whole = encoded(&image, format);
@@ -180,7 +180,7 @@ fn png_encoding_of_nothing_is_an_error_not_a_panic() {
 /// CRC-32 as PNG has it, bit by bit.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 })
     })
 }
 

@@ -3,6 +3,8 @@
 //! The parity tests compare each stage with the reference through it. `()` looks at nothing and costs nothing.
 
 use burn::tensor::Tensor;
+#[cfg(test)]
+use burn::tensor::TensorData;
 
 /// Sees the named intermediate tensors of a forward pass.
 pub trait Probe {
@@ -29,7 +31,7 @@ impl Probe for () {
 pub(crate) struct Recorder {
     path: Vec<String>,
     /// `(name, values)` in the order seen.
-    pub stages: Vec<(String, burn::tensor::TensorData)>,
+    pub stages: Vec<(String, TensorData)>,
 }
 
 #[cfg(test)]
@@ -46,6 +48,9 @@ impl Probe for Recorder {
     fn see<const D: usize>(&mut self, name: &'static str, tensor: &Tensor<D>) {
         let mut path = self.path.clone();
         path.push(name.to_owned());
-        self.stages.push((path.join("."), tensor.clone().into_data()));
+        // Copied at once: on adapters that share the host's memory, what a read returns can still change when the next
+        // operation reuses the tensor's buffer.
+        let values: Vec<f32> = tensor.clone().into_data().try_to_vec().expect("f32 values");
+        self.stages.push((path.join("."), TensorData::new(values, tensor.dims())));
     }
 }

@@ -144,7 +144,7 @@ mod tests {
         };
         let q = rotate(one(0.3), &table, 0);
         let k = rotate(one(1.7), &table, 0);
-        let scores: Vec<f32> = q.matmul(k.swap_dims(2, 3)).into_data().to_vec().unwrap();
+        let scores: Vec<f32> = q.matmul(k.swap_dims(2, 3)).into_data().try_to_vec().unwrap();
         let score = |a: usize, b: usize| scores[a * side * side + b];
         // (1,1)->(2,3) and (0,0)->(1,2), as (row, column): the same offset.
         assert!((score(side + 1, 2 * side + 3) - score(0, side + 2)).abs() < 1e-5);

@@ -27,7 +27,7 @@ fn velocity(sit: &Sit, x: &[f64], t: f64, labels: &[i64], shape: [usize; 3], on:
     let y = Tensor::<1, Int>::from_data(TensorData::new(labels.to_vec(), [shape[0]]), &on.device);
     let t = Tensor::<1>::full([shape[0]], t as f32, &on.device);
     let v = sit.forward(Tensor::from_data(TensorData::new(x, shape), &on.device), t, y);
-    v.into_data().to_vec().unwrap()
+    v.into_data().try_to_vec().unwrap()
 }
 
 fn check(name: &str, run: &Value, fixture: &Fixture, on: &TestDevice) {

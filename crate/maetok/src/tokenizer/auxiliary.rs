@@ -53,8 +53,8 @@ impl AuxiliaryDecoderConfig {
 #[derive(Module, Debug)]
 pub struct AuxiliaryDecoder {
     post_quant_conv: Linear,
-    decoder: Decoder,
-    to_pixel: Linear,
+    pub(super) decoder: Decoder,
+    pub(super) to_pixel: Linear,
 }
 
 impl AuxiliaryDecoder {

@@ -91,7 +91,7 @@ fn check_rope_coordinates(acts: &Fixture, on: &TestDevice, recorder: &Recorder) 
                 let index: usize = block["block".len()..].parse().expect("block number");
                 let all = format!("{side}.rope_all.{function}");
                 let table = &recorder.stages.iter().find(|(n, _)| *n == all).expect("rope table").1;
-                let values: Vec<f32> = table.to_vec().unwrap();
+                let values: Vec<f32> = table.try_to_vec().unwrap();
                 let count = acts.shape(&name).iter().product::<usize>();
                 acts.assert_close(&name, on, &values[index * count..][..count], Tolerance::SINGLE_MODULE);
                 seen.push(name);
@@ -213,7 +213,7 @@ fn parity_fullsize_tokenizers() {
         recorder.see("dec.norm", &tokenizer.decoder.final_norm(last, z));
         recorder.see("recon", &recon);
         check_statistics(name, &recorder);
-        let recon: Vec<f32> = recon.into_data().to_vec().unwrap();
+        let recon: Vec<f32> = recon.into_data().try_to_vec().unwrap();
         let some: Vec<f32> = recon.into_iter().step_by(29).collect();
         fixture.assert_close(&format!("{name}.recon_every_29th"), &on, &some, Tolerance::WHOLE_MODEL);
     }
@@ -227,7 +227,7 @@ pub(crate) fn check_statistics(model: &str, recorder: &Recorder) {
     let stages = all[model].as_object().unwrap_or_else(|| panic!("no statistics of {model}"));
     for (stage, want) in stages {
         let (_, values) = recorder.stages.iter().find(|(n, _)| n == stage).unwrap_or_else(|| panic!("no stage {stage}"));
-        let values: Vec<f64> = values.to_vec::<f32>().unwrap().into_iter().map(f64::from).collect();
+        let values: Vec<f64> = values.try_to_vec::<f32>().unwrap().into_iter().map(f64::from).collect();
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;
         let squares = values.iter().map(|v| v * v).sum::<f64>();

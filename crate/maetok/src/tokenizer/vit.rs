@@ -76,15 +76,16 @@ impl Block {
         });
         let part = |i: usize| modulation.as_ref().map(|m| m.clone().slice(s![.., .., i * width..(i + 2) * width]));
 
-        let u = norm(&self.norm1, x.clone(), part(0));
+        let u = norm(&self.norm1, x.clone());
         probe.see("norm1", &u);
-        let branch = self.attn.forward(u, rotary, probe);
+        let branch = self.attn.forward(modulate(u, part(0)), rotary, probe);
         probe.see("attn", &branch);
         let branch = scale(&self.ls1, branch);
         probe.see("ls1", &branch);
         let x = x + branch; // [B, T, D]
 
-        let branch = self.mlp.forward(norm(&self.norm2, x.clone(), part(2)));
+        let u = norm(&self.norm2, x.clone());
+        let branch = self.mlp.forward(modulate(u, part(2)));
         probe.see("mlp", &branch);
         let x = x + scale(&self.ls2, branch); // [B, T, D]
         probe.see("out", &x);
@@ -99,11 +100,17 @@ fn scale(layer_scale: &Option<LayerScale>, x: Tensor<3>) -> Tensor<3> {
     }
 }
 
-fn norm(affine: &Option<LayerNorm>, x: Tensor<3>, modulation: Option<Tensor<3>>) -> Tensor<3> {
-    match (affine, modulation) {
-        (Some(affine), _) => affine.forward(x),
-        (None, Some(modulation)) => modulate_latents(normalize(x, EPS), modulation),
-        (None, None) => normalize(x, EPS),
+fn norm(affine: &Option<LayerNorm>, x: Tensor<3>) -> Tensor<3> {
+    match affine {
+        Some(affine) => affine.forward(x),
+        None => normalize(x, EPS),
+    }
+}
+
+fn modulate(x: Tensor<3>, modulation: Option<Tensor<3>>) -> Tensor<3> {
+    match modulation {
+        Some(modulation) => modulate_latents(x, modulation),
+        None => x,
     }
 }
 
@@ -197,7 +204,7 @@ mod tests {
         let device = Device::flex();
         let x = Tensor::<3>::ones([1, 5, 2], &device);
         let modulation = Tensor::<3>::from_floats([[[10.0, 20.0, 2.0, 3.0], [0.0, 0.0, 1.0, 1.0]]], &device);
-        let y: Vec<f32> = modulate_latents(x, modulation).into_data().to_vec().unwrap();
+        let y: Vec<f32> = modulate_latents(x, modulation).into_data().try_to_vec().unwrap();
         assert_eq!(y, [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 12.0, 23.0, 1.0, 1.0]);
     }
 }

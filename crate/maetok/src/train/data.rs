@@ -25,6 +25,8 @@ pub(crate) mod stream {
     pub const HELD_OUT: u64 = 4 << 56;
     /// Order of the pictures in an epoch.
     pub const EPOCH: u64 = 5 << 56;
+    /// Noise of a variational posterior.
+    pub const POSTERIOR: u64 = 7 << 56;
     /// Noise of the sample grids.
     pub const GRID: u64 = 6 << 56;
 }
@@ -179,7 +181,8 @@ impl Pictures {
     /// A picture as it is.
     pub fn rgb(&self, index: usize) -> ::image::RgbImage {
         let side = self.size as u32;
-        ::image::RgbImage::from_raw(side, side, self.raw(index).to_vec()).expect("every picture has size × size × 3 bytes")
+        ::image::RgbImage::from_raw(side, side, self.raw(index).to_vec())
+            .expect("every picture has size × size × 3 bytes")
     }
 
     /// Writes a picture as planes `[3, H, H]` in [-1, 1] into `out`.
@@ -206,7 +209,10 @@ impl Pictures {
             })
             .collect();
         let longest = orders.iter().map(Vec::len).max().unwrap_or(0);
-        (0..longest).flat_map(|turn| orders.iter().filter_map(move |order| order.get(turn).copied())).take(limit).collect()
+        (0..longest)
+            .flat_map(|turn| orders.iter().filter_map(move |order| order.get(turn).copied()))
+            .take(limit)
+            .collect()
     }
 
     /// One sentence per file that was left out.

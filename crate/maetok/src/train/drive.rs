@@ -30,9 +30,6 @@ pub struct Pace {
     /// Shows nothing; the log is written all the same.
     #[serde(skip)]
     pub quiet: bool,
-    /// Ends here, as if a person had asked for it, though the run goes further.
-    #[serde(skip)]
-    pub stop_at: Option<u64>,
 }
 
 impl Default for Pace {
@@ -45,7 +42,6 @@ impl Default for Pace {
             sample_every: 1000,
             checkpoint_every: 1000,
             quiet: false,
-            stop_at: None,
         }
     }
 }
@@ -149,8 +145,8 @@ pub fn drive(training: &mut impl Training, pace: &Pace, folder: &RunFolder, mut 
     let due = |every: u64, step: u64| every > 0 && step.is_multiple_of(every);
     loop {
         let share = length.progress(state.step, clock.seconds());
-        let asked = state.step > 0 && due(pace.log_every.min(50), state.step) && folder.stop_requested();
-        let done = share >= 1.0 || asked || pace.stop_at.is_some_and(|at| state.step >= at);
+        let asked = state.step > 0 && due(pace.log_every.clamp(1, 50), state.step) && folder.stop_requested();
+        let done = share >= 1.0 || asked;
         if state.step > 0 && (done || due(pace.log_every, state.step)) {
             progress.write_interval(state.step, clock.seconds(), share, &[("lr", training.rate(state.step, share))])?;
         }

@@ -46,7 +46,13 @@ pub fn to_pictures(planes: Tensor<4>, rule: fn(&[f32], usize) -> RgbImage) -> Ve
 }
 
 /// Mean PSNR in dB over `indices`, over each class, and over each group of classes that `split` knows.
-pub fn psnr(tokenizer: &Tokenizer, pictures: &Pictures, indices: &[usize], split: &Split, device: &Device) -> Map<String, Value> {
+pub fn psnr(
+    tokenizer: &Tokenizer,
+    pictures: &Pictures,
+    indices: &[usize],
+    split: &Split,
+    device: &Device,
+) -> Map<String, Value> {
     let mut classes: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     let mut groups: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     let mut all = Vec::with_capacity(indices.len());

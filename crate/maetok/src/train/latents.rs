@@ -1,4 +1,5 @@
-//! The latents a generator learns from: every training picture and its mirror image through the frozen tokenizer, once.
+//! The latents a generator learns from: every training picture, and its mirror image where wanted, through the frozen
+//! tokenizer, once.
 
 use std::path::{Path, PathBuf};
 
@@ -40,7 +41,12 @@ impl Source {
             .into_iter()
             .chain([path.to_path_buf(), path.join("tokenizer")])
             .find(|folder| folder.join("model.safetensors").is_file())
-            .ok_or_else(|| Error::training(format!("{} holds no tokenizer (a run, a model folder, or config.json with model.safetensors)", path.display())))?;
+            .ok_or_else(|| {
+                Error::training(format!(
+                    "{} holds no tokenizer (a run, a model folder, or config.json with model.safetensors)",
+                    path.display()
+                ))
+            })?;
         let config = TokenizerConfig::from_json(&read(&folder.join("config.json"))?)?;
         let weights = read(&folder.join("model.safetensors"))?;
         Ok(Self { folder, config, weights })
@@ -59,7 +65,9 @@ impl Source {
 pub struct Latents {
     /// Values of one picture, `L · C`.
     pub length: usize,
-    /// `[n, 2, L · C]`: each picture, then its mirror image.
+    /// 2 with mirror images, otherwise 1.
+    copies: usize,
+    /// `[n, copies, L · C]`: each picture, then its mirror image.
     values: Vec<f32>,
     /// Mean over everything.
     pub mean: f64,
@@ -73,6 +81,7 @@ struct About {
     tokenizer_sha256: String,
     pictures_sha256: String,
     length: usize,
+    copies: usize,
 }
 
 /// SHA-256 of the tokenizer weights that a generator's run was trained on.
@@ -85,7 +94,7 @@ pub fn trained_on(folder: &RunFolder) -> Result<String> {
 
 impl Latents {
     /// Takes the latents from the run's folder if they are those of this tokenizer and these pictures; makes them
-    /// and leaves them there otherwise. `progress` hears how many pictures are done.
+    /// and leaves them there otherwise. With `mirror`, every picture comes twice.
     ///
     /// # Errors
     /// [`Error::Io`] if the cache cannot be written; [`Error::Training`] if a latent is no number.
@@ -93,27 +102,30 @@ impl Latents {
         folder: &RunFolder,
         source: &Source,
         pictures: &Pictures,
+        mirror: bool,
         device: &Device,
-        progress: impl FnMut(usize),
     ) -> Result<Self> {
         let length = source.config.latent_tokens * source.config.latent_channels;
-        let about = About { tokenizer_sha256: sha256_hex(&source.weights), pictures_sha256: pictures.sha256(), length };
+        let copies = 1 + usize::from(mirror);
+        let (tokenizer_sha256, pictures_sha256) = (sha256_hex(&source.weights), pictures.sha256());
+        let about = About { tokenizer_sha256, pictures_sha256, length, copies };
         let cached = read_json::<About>(&folder.path(ABOUT)).ok().filter(|known| *known == about);
         if cached.is_some()
             && let Ok(bytes) = read(&folder.path(VALUES))
-            && bytes.len() == pictures.len() * 2 * length * 4
+            && bytes.len() == pictures.len() * copies * length * 4
         {
-            let values = bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect();
-            return Self::new(values, length);
+            let values =
+                bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect();
+            return Self::new(values, length, copies);
         }
-        let latents = Self::encode(&source.load(device)?, pictures, length, device, progress)?;
+        let latents = Self::encode(&source.load(device)?, pictures, length, mirror, device)?;
         let bytes: Vec<u8> = latents.values.iter().flat_map(|value| value.to_le_bytes()).collect();
         folder.write(VALUES, &bytes)?;
         folder.write_json(ABOUT, &about)?;
         Ok(latents)
     }
 
-    /// Encodes every picture and its mirror image.
+    /// Encodes every picture, and with `mirror` its mirror image.
     ///
     /// # Errors
     /// [`Error::Training`] if a latent is no number.
@@ -121,33 +133,33 @@ impl Latents {
         tokenizer: &Tokenizer,
         pictures: &Pictures,
         length: usize,
+        mirror: bool,
         device: &Device,
-        mut progress: impl FnMut(usize),
     ) -> Result<Self> {
-        let mut values = Vec::with_capacity(pictures.len() * 2 * length);
-        let all: Vec<Draw> =
-            (0..pictures.len()).flat_map(|index| [false, true].map(|mirrored| Draw { index, mirrored })).collect();
+        let sides = if mirror { &[false, true][..] } else { &[false] };
+        let mut values = Vec::with_capacity(pictures.len() * sides.len() * length);
+        let both = |index| sides.iter().map(move |mirrored| Draw { index, mirrored: *mirrored });
+        let all: Vec<Draw> = (0..pictures.len()).flat_map(both).collect();
         for draws in all.chunks(BATCH) {
             let encoded = tokenizer.encode(evaluation::tensor(pictures, draws, device), None).into_data();
             values.extend_from_slice(encoded.as_slice::<f32>().expect("models compute in f32"));
-            progress(values.len() / (2 * length));
         }
-        Self::new(values, length)
+        Self::new(values, length, sides.len())
     }
 
-    fn new(values: Vec<f32>, length: usize) -> Result<Self> {
+    fn new(values: Vec<f32>, length: usize, copies: usize) -> Result<Self> {
         let count = values.len().max(1) as f64;
         let mean = values.iter().map(|value| f64::from(*value)).sum::<f64>() / count;
         let variance = values.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / count;
         if !(variance.is_finite() && variance > 0.0) {
             return Err(Error::training("The tokenizer gives latents that are no numbers, or all the same"));
         }
-        Ok(Self { length, values, mean, std: variance.sqrt() })
+        Ok(Self { length, copies, values, mean, std: variance.sqrt() })
     }
 
     /// Writes a picture's latent, normalised to mean 0 and standard deviation 1 over the whole set.
     pub fn normalised(&self, draw: Draw, out: &mut [f32]) {
-        let row = 2 * draw.index + usize::from(draw.mirrored);
+        let row = self.copies * draw.index + usize::from(draw.mirrored);
         for (out, value) in out.iter_mut().zip(&self.values[row * self.length..][..self.length]) {
             *out = ((f64::from(*value) - self.mean) / self.std) as f32;
         }

@@ -14,11 +14,13 @@ pub mod latents;
 pub mod losses;
 pub mod optimiser;
 pub mod pack;
+mod parallel;
 mod prefetch;
 mod progress;
 pub mod run_folder;
 pub mod schedule;
 mod tokenizer;
+pub mod yardstick;
 
 #[cfg(test)]
 mod parity;

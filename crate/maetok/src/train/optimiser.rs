@@ -48,9 +48,9 @@ impl AdamW {
 /// # Errors
 /// [`Error::Training`] if Burn cannot write it.
 pub fn store(optimiser: &ModuleOptimizer) -> Result<Vec<u8>> {
-    let bytes = optimiser.into_bytes().map_err(|problem| {
-        Error::training(format!("The optimiser's state could not be written: {problem}"))
-    })?;
+    let bytes = optimiser
+        .into_bytes()
+        .map_err(|problem| Error::training(format!("The optimiser's state could not be written: {problem}")))?;
     Ok(bytes.to_vec())
 }
 

@@ -120,7 +120,10 @@ fn classes(names: &[String], request: &Pack, extra: &mut BTreeMap<String, Vec<u8
             let found = ["webp", "png", "jpg"].map(|kind| format!("{name}.{kind}"));
             if let Some(file) = found.iter().find(|file| dir.join(file).is_file()) {
                 let path = format!("thumbnails/{file}");
-                extra.insert(path.clone(), fs::read(dir.join(file)).map_err(|e| Error::read(dir.join(file).display(), e))?);
+                extra.insert(
+                    path.clone(),
+                    fs::read(dir.join(file)).map_err(|e| Error::read(dir.join(file).display(), e))?,
+                );
                 thumbnail = Some(path);
             }
         }
@@ -157,7 +160,12 @@ fn card(request: &Pack, manifest: &Manifest, run: Option<&Path>, checkpoint: &Pa
 }
 
 fn told(state: &State) -> String {
-    format!("- {} updates, {} pictures seen, {:.1} hours of training\n", state.step, state.images, state.seconds / 3600.0)
+    format!(
+        "- {} updates, {} pictures seen, {:.1} hours of training\n",
+        state.step,
+        state.images,
+        state.seconds / 3600.0
+    )
 }
 
 /// The last measurement up to `step` in a run's log.
@@ -167,7 +175,8 @@ fn measured(run: &Path, step: u64) -> Vec<(String, String)> {
     let up_to = |line: &Value| line["step"].as_u64().is_some_and(|at| at <= step);
     for line in lines.filter(up_to) {
         if let Some(psnr) = line["psnr"].as_f64() {
-            let mut found = vec![("held-out PSNR".to_owned(), format!("{psnr:.2} dB over {} pictures", line["pictures"]))];
+            let mut found =
+                vec![("held-out PSNR".to_owned(), format!("{psnr:.2} dB over {} pictures", line["pictures"]))];
             let groups = line["psnr_by_group"].as_object().into_iter().flatten();
             found.extend(groups.map(|(name, value)| (format!("held-out PSNR, {name}"), format!("{value} dB"))));
             return found;

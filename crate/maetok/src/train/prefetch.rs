@@ -26,7 +26,9 @@ impl<T: Send + 'static> Prefetch<T> {
                 // Ends when the trainer is gone and nobody receives any more.
                 let _ = (first..).try_for_each(|step| send.send((step, make(step))));
             })
-            .map_err(|source| Error::training(format!("The thread that makes the batches could not be started: {source}")))?;
+            .map_err(|source| {
+                Error::training(format!("The thread that makes the batches could not be started: {source}"))
+            })?;
         Ok(Self { batches })
     }
 

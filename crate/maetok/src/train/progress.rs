@@ -140,7 +140,9 @@ impl Progress {
                 bar.set_position((progress * UNITS as f64) as u64);
                 bar.set_message(text);
             }
-            None if self.last_line.is_none_or(|last| last.elapsed() >= self.line_every) && self.line_every != Duration::MAX => {
+            None if self.last_line.is_none_or(|last| last.elapsed() >= self.line_every)
+                && self.line_every != Duration::MAX =>
+            {
                 self.last_line = Some(Instant::now());
                 say(&format!("{:3.0} %  {text}", progress * 100.0));
             }
@@ -210,7 +212,10 @@ mod tests {
         progress.write_interval(2, 3.0, 0.5, &[("lr", 0.25)]).unwrap();
         let text = std::fs::read_to_string(dir.path().join("log.jsonl")).unwrap();
         let line: Value = serde_json::from_str(text.trim()).unwrap();
-        assert_eq!((line["step"].as_u64(), line["loss"].as_f64(), line["lr"].as_f64()), (Some(2), Some(1.5), Some(0.25)));
+        assert_eq!(
+            (line["step"].as_u64(), line["loss"].as_f64(), line["lr"].as_f64()),
+            (Some(2), Some(1.5), Some(0.25))
+        );
         assert!(line["images_per_second"].as_f64().unwrap() > 0.0);
     }
 

@@ -200,7 +200,8 @@ mod tests {
         for step in [1, 2, 3] {
             writeln!(run.open_log(9).unwrap(), "{{\"step\":{step}}}").unwrap();
         }
-        fs::write(dir.path().join("log.jsonl"), fs::read_to_string(dir.path().join("log.jsonl")).unwrap() + "{\"st").unwrap();
+        fs::write(dir.path().join("log.jsonl"), fs::read_to_string(dir.path().join("log.jsonl")).unwrap() + "{\"st")
+            .unwrap();
         run.open_log(2).unwrap();
         assert_eq!(fs::read_to_string(dir.path().join("log.jsonl")).unwrap(), "{\"step\":1}\n{\"step\":2}\n");
     }

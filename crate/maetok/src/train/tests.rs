@@ -79,39 +79,54 @@ fn a_tokenizer_learns_sixteen_pictures_by_heart() {
     let dir = tempfile::tempdir().unwrap();
     draw_pictures(&dir.path().join("data"), 16);
     let run = dir.path().join("run");
+    let size = VitSize { width: 96, depth: 2, heads: 3 };
+    let config = TokenizerConfig { encoder: size, decoder: size, token_drop: Some((0.1, 0.2)), ..tiny() };
     let settings = TokenizerTraining {
         batch: 16,
-        schedule: Schedule { peak: 3e-3, floor: 1e-4, start: 1e-4, warmup: 20 },
+        schedule: Schedule { peak: 3e-3, floor: 3e-4, start: 1e-5, warmup: 20 },
         hog: 0.1,
-        ema: 0.98,
+        ema: 0.95,
         mirror: false,
         balanced: false,
-        unmask_from: Some(0.2),
-        ..self::settings(&dir.path().join("data"), 1200)
+        unmask_from: Some(0.0),
+        ..self::settings(&dir.path().join("data"), 700)
     };
-    let mut trainer = TokenizerTrainer::new(settings, tiny(), &run, false, &Device::flex()).unwrap();
+    let mut trainer = TokenizerTrainer::new(settings, config, &run, false, &Device::flex()).unwrap();
     let summary = trainer.run().unwrap();
     let psnr = summary.measured["psnr"].as_f64().unwrap();
     assert!(psnr > 35.0, "PSNR {psnr} dB after {} steps", summary.state.step);
     assert!(summary.checkpoint.join("model.safetensors").is_file());
-    assert!(run.join("samples/step-00001200.png").is_file());
+    assert!(run.join("samples/step-00000700.png").is_file());
+}
+
+/// Copies a run as it stood at its checkpoint of `step`.
+fn as_of(run: &Path, step: u64, copy: &Path) {
+    let checkpoint = format!("checkpoints/step-{step:08}");
+    fs::create_dir_all(copy.join(&checkpoint)).unwrap();
+    for folder in ["", &checkpoint] {
+        for entry in fs::read_dir(run.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                fs::copy(&path, copy.join(folder).join(path.file_name().unwrap())).unwrap();
+            }
+        }
+    }
 }
 
 #[test]
 fn a_resumed_run_goes_on_exactly_where_it_stopped() {
     let dir = tempfile::tempdir().unwrap();
     draw_pictures(&dir.path().join("data"), 10);
-    let data = dir.path().join("data");
     let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
-    let train = |out: &Path, steps: u64, stop_at: u64, resume: bool| {
-        let settings = settings(&data, steps);
-        let pace = Pace { stop_at: Some(stop_at), ..settings.pace.clone() };
-        let settings = TokenizerTraining { pace, ..settings };
+    let train = |out: &Path, resume: bool| {
+        let settings = settings(&dir.path().join("data"), 6);
+        let pace = Pace { checkpoint_every: 3, ..settings.pace.clone() };
+        let settings = TokenizerTraining { pace, workers: 2, ..settings };
         TokenizerTrainer::new(settings, tiny(), out, resume, &Device::flex()).unwrap().run().unwrap();
     };
-    train(&whole, 6, 6, false);
-    train(&parts, 6, 3, false);
-    train(&parts, 6, 6, true);
+    train(&whole, false);
+    as_of(&whole, 3, &parts);
+    train(&parts, true);
     let (whole_losses, parts_losses) = (losses(&whole), losses(&parts));
     assert_eq!(whole_losses.len(), 6);
     assert_eq!(whole_losses, parts_losses);
@@ -119,6 +134,19 @@ fn a_resumed_run_goes_on_exactly_where_it_stopped() {
     for name in ["model.safetensors", "raw.safetensors", "auxiliary.safetensors"] {
         assert!(weights(&whole, name) == weights(&parts, name), "{name} differs");
     }
+}
+
+#[test]
+fn a_run_that_is_asked_to_stop_saves_and_can_be_resumed() {
+    let dir = tempfile::tempdir().unwrap();
+    draw_pictures(&dir.path().join("data"), 6);
+    let run = dir.path().join("run");
+    let settings = settings(&dir.path().join("data"), 4);
+    let trainer = |resume| TokenizerTrainer::new(settings.clone(), tiny(), &run, resume, &Device::flex()).unwrap();
+    let mut first = trainer(false);
+    fs::write(run.join("stop"), "").unwrap();
+    assert_eq!(first.run().unwrap().state.step, 1);
+    assert_eq!(trainer(true).run().unwrap().state.step, 4);
 }
 
 #[test]
@@ -132,13 +160,17 @@ fn a_frozen_encoder_stays_as_it_is_while_the_decoder_learns() {
         ..settings(&dir.path().join("data"), 3)
     };
     let mut trainer = TokenizerTrainer::new(settings, tiny(), &dir.path().join("run"), false, &Device::flex()).unwrap();
-    let weights = |trainer: &TokenizerTrainer| checkpoint::save(trainer.tokenizer(), Storage::F32, &Default::default()).unwrap();
+    let weights =
+        |trainer: &TokenizerTrainer| checkpoint::save(trainer.tokenizer(), Storage::F32, &Default::default()).unwrap();
     let before = weights(&trainer);
     trainer.run().unwrap();
     let after = weights(&trainer);
     let (before, after) = (SafeTensors::deserialize(&before).unwrap(), SafeTensors::deserialize(&after).unwrap());
-    let moved: Vec<&str> =
-        before.names().into_iter().filter(|key| before.tensor(key).unwrap().data() != after.tensor(key).unwrap().data()).collect();
+    let moved: Vec<&str> = before
+        .names()
+        .into_iter()
+        .filter(|key| before.tensor(key).unwrap().data() != after.tensor(key).unwrap().data())
+        .collect();
     assert!(moved.iter().any(|key| key.starts_with("decoder.")), "nothing moved");
     assert!(!moved.iter().any(|key| key.starts_with("encoder.") || key.starts_with("quant_conv.")), "{moved:?}");
 }
@@ -156,56 +188,25 @@ fn a_generator_trains_resumes_and_is_packed_into_a_model_that_samples() {
     TokenizerTrainer::new(settings(&data, 2), tiny(), &tokenizer, false, &device).unwrap().run().unwrap();
 
     let config = SitConfig { width: 32, depth: 2, heads: 2, ..SitConfig::toon(2) };
-    let train = |out: &Path, stop_at: u64, resume: bool| {
+    let train = |out: &Path, resume: bool| {
         let settings = DiffusionTraining {
             data: data.clone(),
             tokenizer: tokenizer.clone(),
-            pace: Pace { stop_at: Some(stop_at), ..settings(&data, 6).pace },
+            pace: Pace { checkpoint_every: 3, ..settings(&data, 6).pace },
             batch: 8,
+            workers: 2,
             ..DiffusionTraining::default()
         };
         DiffusionTrainer::new(settings, config.clone(), out, resume, &device).unwrap().run().unwrap()
     };
-    train(&run, 3, false);
-    let summary = train(&run, 6, true);
+    let summary = train(&run, false);
     assert!(summary.measured["held_out_loss"].as_f64().unwrap() > 0.0);
-    let whole = dir.path().join("whole");
-    train(&whole, 6, false);
-    assert_eq!(losses(&run), losses(&whole));
+    let parts = dir.path().join("parts");
+    as_of(&run, 3, &parts);
+    train(&parts, true);
+    assert_eq!(losses(&run), losses(&parts));
     assert_eq!(losses(&run).len(), 6);
 
-    let request = pack::Pack { generator: Some(run), data: Some(data), name: "shapes".into(), ..pack::Pack::new(&tokenizer) };
-    let manifest = pack::pack(&request, &model).unwrap();
-    assert_eq!(manifest.classes.iter().map(|class| class.label.as_str()).collect::<Vec<_>>(), ["Boxes", "Discs"]);
-    let pipeline = Pipeline::load(&ModelFiles::from_folder(&model).unwrap(), &device).unwrap();
-    let request = SampleRequest { class: 1, steps: 3, ..SampleRequest::default() };
-    let sampled = pollster::block_on(pipeline.sample(request, |_| ())).unwrap();
-    assert_eq!(sampled.width() as usize, SIZE);
-}
-
-#[test]
-fn a_generator_of_another_tokenizer_is_not_packed() {
-    let dir = tempfile::tempdir().unwrap();
-    let data = dir.path().join("data");
-    draw_pictures(&data, 4);
-    let device = Device::flex();
-    let tokenizer = |seed: u64| {
-        let out = dir.path().join(format!("tokenizer-{seed}"));
-        let settings = TokenizerTraining { seed, ..settings(&data, 1) };
-        TokenizerTrainer::new(settings, tiny(), &out, false, &device).unwrap().run().unwrap();
-        out
-    };
-    let (first, second) = (tokenizer(1), tokenizer(2));
-    let run = dir.path().join("sit");
-    let settings = DiffusionTraining {
-        data: data.clone(),
-        tokenizer: first,
-        pace: settings(&data, 1).pace,
-        batch: 2,
-        ..DiffusionTraining::default()
-    };
-    let config = SitConfig { width: 32, depth: 1, heads: 2, ..SitConfig::toon(2) };
-    DiffusionTrainer::new(settings, config, &run, false, &device).unwrap().run().unwrap();
     let request = pack::Pack { generator: Some(run), ..pack::Pack::new(&second) };
     let error = pack::pack(&request, &dir.path().join("model")).unwrap_err();
     assert!(error.to_string().contains("another tokenizer"), "{error}");
@@ -245,7 +246,8 @@ fn batches_follow_from_seed_and_step_and_an_epoch_sees_every_picture_once() {
         assert_eq!(straight[4], sampler(balanced).draw(4));
         assert_ne!(straight[0], straight[1]);
     }
-    let mut epoch: Vec<usize> = (0..3).scan(sampler(false), |s, step| Some(s.draw(step))).flatten().map(|d| d.index).collect();
+    let mut epoch: Vec<usize> =
+        (0..3).scan(sampler(false), |s, step| Some(s.draw(step))).flatten().map(|d| d.index).collect();
     epoch.sort_unstable();
     assert_eq!(epoch, (0..12).collect::<Vec<_>>());
 }

@@ -3,108 +3,47 @@
 //! Source: Ma et al. 2024 (SiT), arXiv 2401.08740, with the settings of MAETok's authors: AdamW without weight decay,
 //! averaged weights, labels dropped with probability 0.1, log-normal times.
 //!
-//! Differs from the official code: latents are made once, with a mirrored copy each; classes are drawn equally often.
+//! Differs from the official code: latents are made once, with a mirrored copy each where wanted; classes are
+//! drawn equally often.
 
-use std::path::{Path, PathBuf};
+mod batch;
+mod settings;
+
+use std::path::Path;
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use image::RgbImage;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::data::{Draw, Pictures, Sampler, Split, stream};
-use super::drive::{Pace, Soundness, State, Summary, Training, drive, read_state};
+pub use self::settings::DiffusionTraining;
+
+use self::batch::Batch;
+use super::data::{Pictures, Split, stream};
+use super::drive::{Soundness, State, Summary, Training, drive, read_state};
 use super::ema::{Ema, decay_at};
 use super::evaluation::to_pictures;
 use super::latents::{Latents, Source};
-use super::losses::{Times, label_or_null, velocity};
-use super::optimiser::{AdamW, clip_by_global_norm, restore, store, with_stable_ids};
+use super::losses::velocity;
+use super::optimiser::{clip_by_global_norm, restore, store, with_stable_ids};
+use super::parallel::gradients;
 use super::prefetch::Prefetch;
-use super::run_folder::{RunFolder, read, read_json};
-use super::schedule::Schedule;
+use super::run_folder::{RunFolder, read};
 use crate::checkpoint::{self, Storage};
 use crate::diffusion::{PathType, Sit, SitConfig};
 use crate::rng::Rng;
 use crate::sampler::{Guidance, SamplerKind, Trajectory};
 use crate::tokenizer::{Tokenizer, TokenizerConfig};
-use crate::{Error, Result, image as picture};
+use crate::{Result, image as picture};
 
 /// Steps and guidance of the sample grids.
 const GRID_STEPS: usize = 25;
 const GRID_GUIDANCE: f64 = 2.0;
 /// Samples of a class in a grid.
-const GRID_COLUMNS: usize = 4;
-
-/// Settings of a generator run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct DiffusionTraining {
-    /// Folder with the pictures, as for the tokenizer.
-    pub data: PathBuf,
-    /// The tokenizer: a run, a model folder, or a folder with `config.json` and `model.safetensors`.
-    pub tokenizer: PathBuf,
-    /// End and intervals.
-    pub pace: Pace,
-    /// Latents per update.
-    pub batch: usize,
-    /// Learning rate; floor and peak alike make it constant.
-    pub schedule: Schedule,
-    /// Optimiser.
-    pub adamw: AdamW,
-    /// Largest global norm of the gradients.
-    pub clip: f64,
-    /// Decay of the averaged weights.
-    pub ema: f64,
-    /// Lets the average forget its start: `min(ema, (1 + s) / (10 + s))`.
-    pub ema_warmup: bool,
-    /// Uses the mirrored copies.
-    pub mirror: bool,
-    /// Draws classes, not pictures, equally often.
-    pub balanced: bool,
-    /// Interpolant.
-    pub path: PathType,
-    /// Law of the times.
-    pub times: Times,
-    /// Held-out pictures whose loss is measured.
-    pub evaluate_pictures: usize,
-    /// Seed of weights, batches, times and noise.
-    pub seed: u64,
-}
-
-impl Default for DiffusionTraining {
-    fn default() -> Self {
-        Self {
-            data: PathBuf::new(),
-            tokenizer: PathBuf::new(),
-            pace: Pace::default(),
-            batch: 64,
-            schedule: Schedule { peak: 5e-4, floor: 5e-5, start: 1e-5, warmup: 500 },
-            adamw: AdamW { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.0 },
-            clip: 1.0,
-            ema: 0.999,
-            ema_warmup: true,
-            mirror: true,
-            balanced: true,
-            path: PathType::Linear,
-            times: Times::Lognormal,
-            evaluate_pictures: 256,
-            seed: 0,
-        }
-    }
-}
-
-/// A batch as it leaves the thread that makes it.
-struct Batch {
-    clean: TensorData,
-    noise: TensorData,
-    times: Vec<f64>,
-    labels: Vec<i64>,
-}
+const GRID_COLUMNS: usize = 2;
 
 /// A generator run; see the module text.
 pub struct DiffusionTrainer {
@@ -117,38 +56,12 @@ pub struct DiffusionTrainer {
     model: Option<Sit>,
     ema: Ema<Sit>,
     optimiser: ModuleOptimizer,
-    batches: Prefetch<Batch>,
+    batches: Prefetch<Vec<Batch>>,
     tokenizer: Tokenizer,
     tokenizer_config: TokenizerConfig,
     held_out: Option<Batch>,
     sound: Soundness,
     notices: Vec<String>,
-}
-
-impl DiffusionTraining {
-    /// Settings and sizes of the run in `out`, to resume it or to look at it.
-    ///
-    /// # Errors
-    /// [`Error::Io`] if there is no such run.
-    pub fn of_run(out: &Path) -> Result<(Self, SitConfig)> {
-        let folder = RunFolder::existing(out);
-        let settings = read_json(&folder.path("run.json"))?;
-        Ok((settings, SitConfig::from_json(&read(&folder.path("config.json"))?)?))
-    }
-
-    fn validate(&self) -> Result<()> {
-        super::drive::check_positive(&[
-            ("batch", self.batch as f64),
-            ("lr", self.schedule.peak),
-            ("clip", self.clip),
-            ("steps", self.pace.steps as f64),
-            ("minutes", self.pace.minutes.unwrap_or(1.0)),
-        ])?;
-        if !(0.0..1.0).contains(&self.ema) {
-            return Err(Error::setting("ema", self.ema, "at least 0 and below 1"));
-        }
-        Ok(())
-    }
 }
 
 impl DiffusionTrainer {
@@ -159,7 +72,13 @@ impl DiffusionTrainer {
     ///
     /// # Errors
     /// [`Error::Setting`] or [`Error::Config`] for settings that make no sense, [`Error::Io`] for files.
-    pub fn new(settings: DiffusionTraining, config: SitConfig, out: &Path, resume: bool, device: &Device) -> Result<Self> {
+    pub fn new(
+        settings: DiffusionTraining,
+        config: SitConfig,
+        out: &Path,
+        resume: bool,
+        device: &Device,
+    ) -> Result<Self> {
         settings.validate()?;
         let split = Split::find(&settings.data)?;
         let source = Source::find(&settings.tokenizer)?;
@@ -174,7 +93,7 @@ impl DiffusionTrainer {
         };
 
         let plain = device.clone().inner();
-        let latents = Latents::of_run(&folder, &source, &pictures, &plain, |_| ())?;
+        let latents = Latents::of_run(&folder, &source, &pictures, settings.mirror, &plain)?;
         let tokenizer = source.load(&plain)?;
         let tokenizer_config =
             TokenizerConfig { latent_mean: latents.mean, latent_std: latents.std, ..source.config.clone() };
@@ -182,7 +101,7 @@ impl DiffusionTrainer {
         let held_out = match &split.held_out {
             Some(dir) => {
                 let held_out = Pictures::read(dir, size, Some(&pictures.classes))?;
-                Some(held_out_batch(&settings, &config, &held_out, &tokenizer, (latents.mean, latents.std), &plain)?)
+                Some(batch::held_out(&settings, &config, &held_out, &tokenizer, (latents.mean, latents.std), &plain)?)
             }
             None => None,
         };
@@ -204,7 +123,7 @@ impl DiffusionTrainer {
         folder.write_json("classes.json", &pictures.classes)?;
         folder.write("config.json", config.to_json().as_bytes())?;
         let notices = pictures.notices();
-        let batches = Prefetch::new(state.step, batch_maker(&settings, &config, pictures, latents))?;
+        let batches = Prefetch::new(state.step, batch::maker(&settings, &config, pictures, latents))?;
         Ok(Self {
             settings,
             config,
@@ -248,13 +167,6 @@ impl DiffusionTrainer {
         self.model.as_ref().expect("the model is put back by every update")
     }
 
-    /// Loss per sample, `[B]`.
-    fn losses(&self, sit: &Sit, batch: &Batch, device: &Device) -> Tensor<1> {
-        let tensor = |data: &TensorData| Tensor::<3>::from_data(data.clone(), device);
-        let labels = Tensor::<1, Int>::from_data(TensorData::new(batch.labels.clone(), [batch.labels.len()]), device);
-        velocity(sit, self.settings.path, tensor(&batch.clean), tensor(&batch.noise), &batch.times, labels)
-    }
-
     /// Latents for `labels` in model units, all at once, by the averaged weights.
     fn sample(&self, labels: &[i64]) -> Result<Tensor<3>> {
         let device = self.device.clone().inner();
@@ -294,10 +206,10 @@ impl DiffusionTrainer {
 
 impl Training for DiffusionTrainer {
     fn step(&mut self, step: u64, progress: f64) -> Result<Vec<(&'static str, f64)>> {
-        let batch = self.batches.next(step);
-        let loss = self.losses(self.model(), &batch, &self.device).mean();
-        let value = f64::from(loss.clone().into_scalar::<f32>());
-        let grads = GradientsParams::from_grads(loss.backward(), self.model());
+        let parts = self.batches.next(step);
+        let (value, _, grads) = gradients(self.model(), parts, &self.device, |model, part| {
+            (losses(model, &part, self.settings.path, &self.device).mean(), Vec::new())
+        });
         let (grads, norm) = clip_by_global_norm(grads, self.model(), self.settings.clip);
         let values = vec![("loss", value), ("grad_norm", norm)];
         if !self.sound.accept(value, norm, step)? {
@@ -305,11 +217,9 @@ impl Training for DiffusionTrainer {
         }
         let rate = self.rate(step, progress);
         if let Some(model) = self.model.take() {
-            self.model = Some(self.optimiser.step(rate, model, grads));
-        }
-        let decay = decay_at(self.settings.ema, self.settings.ema_warmup, step);
-        if let Some(model) = &self.model {
-            self.ema.update(model, decay);
+            let model = self.optimiser.step(rate, model, grads);
+            self.ema.update(&model, decay_at(self.settings.ema, self.settings.ema_warmup, step));
+            self.model = Some(model);
         }
         Ok(values)
     }
@@ -325,7 +235,7 @@ impl Training for DiffusionTrainer {
     fn evaluate(&mut self) -> Result<Map<String, Value>> {
         let mut measured = Map::new();
         if let Some(batch) = &self.held_out {
-            let losses = self.losses(self.ema.module(), batch, &self.device.clone().inner());
+            let losses = losses(self.ema.module(), batch, self.settings.path, &self.device.clone().inner());
             measured.insert("held_out_loss".into(), json!(losses.mean().into_scalar::<f32>()));
         }
         Ok(measured)
@@ -336,8 +246,8 @@ impl Training for DiffusionTrainer {
         let config = &self.tokenizer_config;
         let latents = self.sample(&labels)? * config.latent_std + config.latent_mean;
         let pictures = to_pictures(self.tokenizer.decode(latents), picture::generated_to_bytes);
-        // Two classes side by side keep the sheet from growing too tall.
-        Ok(picture::grid(&pictures, 2 * GRID_COLUMNS, 2))
+        // Four classes side by side keep the sheet from growing too tall.
+        Ok(picture::grid(&pictures, 4 * GRID_COLUMNS, 2))
     }
 
     fn files(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
@@ -351,58 +261,11 @@ impl Training for DiffusionTrainer {
     }
 }
 
-/// Makes the batches of a run: a function of the step alone.
-fn batch_maker(
-    settings: &DiffusionTraining,
-    config: &SitConfig,
-    pictures: Pictures,
-    latents: Latents,
-) -> impl FnMut(u64) -> Batch + Send + 'static {
-    let mut sampler = Sampler::new(&pictures, settings.seed, settings.batch, settings.mirror, settings.balanced);
-    let (settings, config, labels) = (settings.clone(), config.clone(), pictures.labels);
-    let latents = Arc::new(latents);
-    move |step| {
-        let draws = sampler.draw(step);
-        let mut clean = vec![0.0f32; draws.len() * latents.length];
-        for (draw, out) in draws.iter().zip(clean.chunks_exact_mut(latents.length)) {
-            latents.normalised(*draw, out);
-        }
-        let labels = draws.iter().map(|draw| labels[draw.index]).collect();
-        noised(&settings, &config, Rng::new(settings.seed, stream::DIFFUSION | step), clean, labels, config.class_dropout_prob)
-    }
-}
-
-/// Adds times, noise and dropped labels to latents.
-fn noised(settings: &DiffusionTraining, config: &SitConfig, mut rng: Rng, clean: Vec<f32>, labels: Vec<usize>, dropout: f64) -> Batch {
-    let shape = [labels.len(), config.tokens, config.channels];
-    let times = labels
-        .iter()
-        .map(|_| match settings.times {
-            Times::Uniform => rng.uniform(),
-            Times::Lognormal => rng.normal(),
-        })
-        .map(|draw| settings.times.from_draw(settings.path, draw))
-        .collect();
-    let labels = labels.iter().map(|label| label_or_null(*label, config.classes, rng.uniform(), dropout)).collect();
-    let noise: Vec<f32> = rng.normals(clean.len()).into_iter().map(|value| value as f32).collect();
-    Batch { clean: TensorData::new(clean, shape), noise: TensorData::new(noise, shape), times, labels }
-}
-
-/// A fixed batch of held-out latents with fixed times and noise.
-fn held_out_batch(
-    settings: &DiffusionTraining,
-    config: &SitConfig,
-    pictures: &Pictures,
-    tokenizer: &Tokenizer,
-    (mean, std): (f64, f64),
-    device: &Device,
-) -> Result<Batch> {
-    let chosen = pictures.subset(settings.evaluate_pictures);
-    let draws: Vec<Draw> = chosen.iter().map(|index| Draw { index: *index, mirrored: false }).collect();
-    let encoded = tokenizer.encode(super::evaluation::tensor(pictures, &draws, device), None);
-    let clean = ((encoded - mean) / std).into_data().iter::<f32>().collect();
-    let labels = chosen.iter().map(|index| pictures.labels[*index]).collect();
-    Ok(noised(settings, config, Rng::new(0, stream::HELD_OUT), clean, labels, 0.0))
+/// Loss per sample, `[B]`.
+fn losses(sit: &Sit, batch: &Batch, path: PathType, device: &Device) -> Tensor<1> {
+    let tensor = |data: &TensorData| Tensor::<3>::from_data(data.clone(), device);
+    let labels = Tensor::<1, Int>::from_data(TensorData::new(batch.labels.clone(), [batch.labels.len()]), device);
+    velocity(sit, path, tensor(&batch.clean), tensor(&batch.noise), &batch.times, labels)
 }
 
 /// The result of a future that never waits.

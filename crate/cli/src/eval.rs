@@ -1,0 +1,67 @@
+//! `maetok eval`: the tokenizer on held-out pictures, beside the mean picture and PCA.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use maetok::device::{DeviceChoice, open};
+use maetok::pipeline::Pipeline;
+use maetok::train::yardstick::{self, Yardstick};
+
+use crate::files;
+
+/// Arguments of `maetok eval`.
+#[derive(Args)]
+pub struct Arguments {
+    /// Data folder with train/ and held-out/, as `cargo xtask data` makes it.
+    #[arg(long)]
+    data: PathBuf,
+    /// Training pictures that the mean picture and PCA are fitted to.
+    #[arg(long, default_value_t = 6000)]
+    fit: usize,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Where to compute: auto, cpu or wgpu.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Model folder; the shipped model if left out.
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let choice = arguments.device.parse::<DeviceChoice>()?;
+    let model = files::model_files(arguments.model.as_deref())?;
+    let (device, info) = pollster::block_on(open(choice))?;
+    let pipeline = Pipeline::load(&model, &device)?;
+    let measured = pollster::block_on(yardstick::measure(&pipeline, &arguments.data, arguments.fit, &device))?;
+    if arguments.json {
+        return files::print(&serde_json::to_string_pretty(&measured)?);
+    }
+    files::print(&table(&measured, &model.manifest.name, &info.name))
+}
+
+fn table(measured: &Yardstick, model: &str, device: &str) -> String {
+    let Yardstick { components, fitted_to, rows } = measured;
+    let mut lines = vec![
+        format!("{model} on {device}; PSNR in dB; mean picture and PCA fitted to {fitted_to} training pictures"),
+        format!(
+            "{:<10} {:>8} {:>13} {:>13} {:>10} {:>10}",
+            "group",
+            "pictures",
+            "mean picture",
+            format!("PCA {components}"),
+            "tokenizer",
+            "its SSIM"
+        ),
+    ];
+    lines.extend(rows.iter().map(|row| {
+        format!(
+            "{:<10} {:>8} {:>13.2} {:>13.2} {:>10.2} {:>10.3}",
+            row.group, row.pictures, row.mean_picture, row.pca, row.tokenizer, row.ssim
+        )
+    }));
+    lines.join("\n")
+}

@@ -1,0 +1,103 @@
+//! Settings of a generator run.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::diffusion::{PathType, SitConfig};
+use crate::train::drive::{Pace, check_positive};
+use crate::train::losses::Times;
+use crate::train::optimiser::AdamW;
+use crate::train::run_folder::{RunFolder, read, read_json};
+use crate::train::schedule::Schedule;
+use crate::{Error, Result};
+
+/// Settings of a generator run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DiffusionTraining {
+    /// Folder with the pictures, as for the tokenizer.
+    pub data: PathBuf,
+    /// The tokenizer: a run, a model folder, or a folder with `config.json` and `model.safetensors`.
+    pub tokenizer: PathBuf,
+    /// End and intervals.
+    pub pace: Pace,
+    /// Latents per update.
+    pub batch: usize,
+    /// Threads that compute a part of the batch each; part of the run, as sums depend on it in the last digit.
+    pub workers: usize,
+    /// Learning rate; floor and peak alike make it constant.
+    pub schedule: Schedule,
+    /// Optimiser.
+    pub adamw: AdamW,
+    /// Largest global norm of the gradients.
+    pub clip: f64,
+    /// Decay of the averaged weights.
+    pub ema: f64,
+    /// Lets the average forget its start: `min(ema, (1 + s) / (10 + s))`.
+    pub ema_warmup: bool,
+    /// Uses the mirrored copies.
+    pub mirror: bool,
+    /// Draws classes, not pictures, equally often.
+    pub balanced: bool,
+    /// Interpolant.
+    pub path: PathType,
+    /// Law of the times.
+    pub times: Times,
+    /// Held-out pictures whose loss is measured.
+    pub evaluate_pictures: usize,
+    /// Seed of weights, batches, times and noise.
+    pub seed: u64,
+}
+
+impl Default for DiffusionTraining {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::new(),
+            tokenizer: PathBuf::new(),
+            pace: Pace::default(),
+            batch: 64,
+            workers: 1,
+            schedule: Schedule { peak: 5e-4, floor: 5e-5, start: 1e-5, warmup: 500 },
+            adamw: AdamW { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.0 },
+            clip: 1.0,
+            ema: 0.999,
+            ema_warmup: true,
+            mirror: true,
+            balanced: true,
+            path: PathType::Linear,
+            times: Times::Lognormal,
+            evaluate_pictures: 256,
+            seed: 0,
+        }
+    }
+}
+
+impl DiffusionTraining {
+    /// Settings and sizes of the run in `out`, to resume it or to look at it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if there is no such run.
+    pub fn of_run(out: &Path) -> Result<(Self, SitConfig)> {
+        let folder = RunFolder::existing(out);
+        let settings = read_json(&folder.path("run.json"))?;
+        Ok((settings, SitConfig::from_json(&read(&folder.path("config.json"))?)?))
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
+        check_positive(&[
+            ("batch", self.batch as f64),
+            ("lr", self.schedule.peak),
+            ("clip", self.clip),
+            ("steps", self.pace.steps as f64),
+            ("minutes", self.pace.minutes.unwrap_or(1.0)),
+        ])?;
+        if self.workers == 0 || !self.batch.is_multiple_of(self.workers) {
+            return Err(Error::setting("workers", self.workers, "a divisor of the batch"));
+        }
+        if !(0.0..1.0).contains(&self.ema) {
+            return Err(Error::setting("ema", self.ema, "at least 0 and below 1"));
+        }
+        Ok(())
+    }
+}

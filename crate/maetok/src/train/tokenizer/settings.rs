@@ -1,0 +1,122 @@
+//! Settings of a tokenizer run.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::tokenizer::TokenizerConfig;
+use crate::train::drive::{Pace, check_positive};
+use crate::train::hog;
+use crate::train::optimiser::AdamW;
+use crate::train::run_folder::{RunFolder, read, read_json};
+use crate::train::schedule::Schedule;
+use crate::{Error, Result};
+
+/// Settings of a tokenizer run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TokenizerTraining {
+    /// Folder with the pictures: `class/*.png|jpg|webp`, or `train/` and `held-out/` of that form.
+    pub data: PathBuf,
+    /// Folder with held-out pictures, where `data` has none of its own.
+    pub held_out: Option<PathBuf>,
+    /// End and intervals.
+    pub pace: Pace,
+    /// Pictures per update.
+    pub batch: usize,
+    /// Threads that compute a part of the batch each; part of the run, as sums depend on it in the last digit.
+    pub workers: usize,
+    /// Learning rate, falling to a tenth.
+    pub schedule: Schedule,
+    /// Optimiser.
+    pub adamw: AdamW,
+    /// Largest global norm of the gradients.
+    pub clip: f64,
+    /// Decay of the averaged weights.
+    pub ema: f64,
+    /// Lets the average forget its start: `min(ema, (1 + s) / (10 + s))`.
+    pub ema_warmup: bool,
+    /// Starts from weights that suit short runs; the official start needs hundreds of thousands of updates.
+    pub spatial_start: bool,
+    /// Mirrors pictures left to right at random.
+    pub mirror: bool,
+    /// Draws classes, not pictures, equally often.
+    pub balanced: bool,
+    /// Weight of the HOG loss; 0 leaves the auxiliary decoder out.
+    pub hog: f64,
+    /// Width, blocks and heads of the auxiliary decoder.
+    pub hog_decoder: (usize, usize, usize),
+    /// From this share of the run on, the mask ratio falls linearly to zero.
+    pub unmask_from: Option<f64>,
+    /// Keeps the encoder as it is while the mask ratio falls.
+    pub freeze_encoder: bool,
+    /// Held-out pictures that are measured.
+    pub evaluate_pictures: usize,
+    /// Seed of weights, batches and masks.
+    pub seed: u64,
+}
+
+impl Default for TokenizerTraining {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::new(),
+            held_out: None,
+            pace: Pace::default(),
+            batch: 16,
+            workers: 1,
+            schedule: Schedule { peak: 1e-3, floor: 1e-4, start: 1e-5, warmup: 500 },
+            adamw: AdamW { beta_1: 0.9, beta_2: 0.95, epsilon: 1e-8, weight_decay: 1e-4 },
+            clip: 1.0,
+            ema: 0.999,
+            ema_warmup: true,
+            spatial_start: true,
+            mirror: true,
+            balanced: true,
+            hog: 1.0,
+            hog_decoder: (192, 3, 3),
+            unmask_from: None,
+            freeze_encoder: false,
+            evaluate_pictures: 256,
+            seed: 0,
+        }
+    }
+}
+
+impl TokenizerTraining {
+    /// Settings and sizes of the run in `out`, to resume it or to look at it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if there is no such run.
+    pub fn of_run(out: &Path) -> Result<(Self, TokenizerConfig)> {
+        let folder = RunFolder::existing(out);
+        let settings = read_json(&folder.path("run.json"))?;
+        let config = TokenizerConfig::from_json(&read(&folder.path("config.json"))?)?;
+        Ok((settings, config))
+    }
+
+    pub(super) fn validate(&self, config: &TokenizerConfig) -> Result<()> {
+        check_positive(&[
+            ("batch", self.batch as f64),
+            ("lr", self.schedule.peak),
+            ("clip", self.clip),
+            ("steps", self.pace.steps as f64),
+            ("minutes", self.pace.minutes.unwrap_or(1.0)),
+        ])?;
+        if self.workers == 0 || !self.batch.is_multiple_of(self.workers) {
+            return Err(Error::setting("workers", self.workers, "a divisor of the batch"));
+        }
+        if !(0.0..1.0).contains(&self.ema) {
+            return Err(Error::setting("ema", self.ema, "at least 0 and below 1"));
+        }
+        if self.unmask_from.is_some_and(|from| !(0.0..=1.0).contains(&from)) {
+            return Err(Error::setting("unmask-from", self.unmask_from.unwrap_or(f64::NAN), "a share from 0 to 1"));
+        }
+        if self.hog > 0.0 {
+            hog::check_sizes(config.image_size, config.patch_size)?;
+        }
+        if config.kl && config.token_drop.is_some() {
+            return Err(Error::config("enc_token_drop", "a ratio", "none with the variational posterior"));
+        }
+        Ok(())
+    }
+}
