@@ -189,7 +189,8 @@ mod tests {
         assert_eq!(check(&[f32::NAN], &[0.0], loose).nonfinite, (1, 0));
         assert_eq!(check(&[f32::NAN], &[f32::NAN], loose).nonfinite, (1, 1));
         assert!(check(&[f32::NAN], &[0.0], loose).beyond > 0);
-        let failed = std::panic::catch_unwind(|| assert_close("f", "t", "d", &[f32::INFINITY], &[f32::INFINITY], loose));
+        let failed =
+            std::panic::catch_unwind(|| assert_close("f", "t", "d", &[f32::INFINITY], &[f32::INFINITY], loose));
         assert!(failed.is_err(), "infinities on both sides must fail");
     }
 

@@ -72,7 +72,9 @@ impl Fixture {
     /// # Panics
     /// If the manifest does not list it.
     pub fn entry(&self) -> &'static Value {
-        manifest()["files"].get(&self.name).unwrap_or_else(|| panic!("the reference manifest does not list {}", self.name))
+        manifest()["files"]
+            .get(&self.name)
+            .unwrap_or_else(|| panic!("the reference manifest does not list {}", self.name))
     }
 
     /// All tensor names, sorted.

@@ -26,7 +26,9 @@ pub fn say(text: &str) {
 /// One line on stdout. A reader that has seen enough (`| head`) is no error.
 pub fn print(text: &str) -> Result<()> {
     match writeln!(io::stdout(), "{text}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::write("The standard output", error).into()),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::write("The standard output", error).into())
+        }
         _ => Ok(()),
     }
 }
@@ -51,7 +53,9 @@ pub fn model_folder(named: Option<&Path>) -> Result<PathBuf> {
     let places = [Some(PathBuf::from(SHIPPED)), beside, Some(source)];
     match places.into_iter().flatten().find(|dir| dir.join("manifest.json").is_file()) {
         Some(dir) => Ok(dir),
-        None => bail!("There is no model at {SHIPPED}, neither here nor beside the program; name one with --model DIR."),
+        None => {
+            bail!("There is no model at {SHIPPED}, neither here nor beside the program; name one with --model DIR.")
+        }
     }
 }
 
@@ -70,10 +74,7 @@ pub fn pipeline(files: &ModelFiles, device: DeviceChoice) -> Result<(Pipeline, S
 pub fn input(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if path == Path::new("-") {
-        io::stdin()
-            .take(MAX_INPUT + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|e| Error::read("The standard input", e))?;
+        io::stdin().take(MAX_INPUT + 1).read_to_end(&mut bytes).map_err(|e| Error::read("The standard input", e))?;
     } else {
         let file = fs::File::open(path).map_err(|e| Error::read(shown(path), e))?;
         file.take(MAX_INPUT + 1).read_to_end(&mut bytes).map_err(|e| Error::read(shown(path), e))?;
@@ -90,7 +91,10 @@ pub fn check_output(path: &Path) -> Result<()> {
         return Ok(());
     }
     if !path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
-        bail!("The picture is written as PNG, so --out must end in .png or be - for the standard output, not {}.", path.display());
+        bail!(
+            "The picture is written as PNG, so --out must end in .png or be - for the standard output, not {}.",
+            path.display()
+        );
     }
     match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() && !dir.is_dir() => {

@@ -83,7 +83,8 @@ impl Network {
         let (tensors, millions) = (self.tensors.len(), self.parameters() as f64 / 1e6);
         let types = self.types().join(", ");
         let size = megabytes(self.bytes);
-        let mut lines = vec![format!("{}: {tensors} tensors, {millions:.2} million numbers, {size} as {types}", self.role)];
+        let mut lines =
+            vec![format!("{}: {tensors} tensors, {millions:.2} million numbers, {size} as {types}", self.role)];
         if let Some(report) = &self.report {
             lines.push(format!("  keys: {report}"));
             lines.extend(report.unused.iter().map(|name| format!("  unused: {name}")));
@@ -134,7 +135,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             files::print(&line)?;
         }
     }
-    let bad: Vec<&LoadReport> = networks.iter().filter_map(|n| n.report.as_ref()).filter(|r| !r.is_complete()).collect();
+    let bad: Vec<&LoadReport> =
+        networks.iter().filter_map(|n| n.report.as_ref()).filter(|r| !r.is_complete()).collect();
     match bad.as_slice() {
         [] => Ok(()),
         [first, ..] => Err(Error::WeightsMismatch { report: Box::new((*first).clone()) }.into()),
@@ -145,8 +147,11 @@ fn line(name: &str, value: &Value) -> String {
     match value {
         Value::String(text) => format!("{name}: {text}"),
         Value::Array(items) => {
-            let names: Vec<String> =
-                items.iter().enumerate().map(|(at, item)| format!("{at} {}", item.as_str().unwrap_or_default())).collect();
+            let names: Vec<String> = items
+                .iter()
+                .enumerate()
+                .map(|(at, item)| format!("{at} {}", item.as_str().unwrap_or_default()))
+                .collect();
             format!("{name}: {}", names.join(", "))
         }
         other => format!("{name}: {other}"),
@@ -182,8 +187,11 @@ fn model_folder(path: &Path) -> Result<(Vec<(String, Value)>, Vec<Network>)> {
 /// All safetensors files of a folder, in order of name, with its `config.json` if there is one.
 fn official_folder(path: &Path) -> Result<Network> {
     let entries = fs::read_dir(path).map_err(|e| Error::read(path.display(), e))?;
-    let mut paths: Vec<PathBuf> =
-        entries.filter_map(|entry| entry.ok()).map(|entry| entry.path()).filter(|p| p.extension().is_some_and(|e| e == "safetensors")).collect();
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok())
+        .map(|entry| entry.path())
+        .filter(|p| p.extension().is_some_and(|e| e == "safetensors"))
+        .collect();
     paths.sort();
     if paths.is_empty() {
         bail!("The folder {} holds neither a manifest.json nor a safetensors file.", path.display());

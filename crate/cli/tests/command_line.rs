@@ -73,7 +73,14 @@ fn write_model(at: &Path) {
 /// A copy of the model to be spoilt.
 fn copy(dir: &Path) -> PathBuf {
     let to = dir.join("model");
-    for file in ["manifest.json", "README.md", "tokenizer/config.json", "tokenizer/model.safetensors", "sit/config.json", "sit/model.safetensors"] {
+    for file in [
+        "manifest.json",
+        "README.md",
+        "tokenizer/config.json",
+        "tokenizer/model.safetensors",
+        "sit/config.json",
+        "sit/model.safetensors",
+    ] {
         let at = to.join(file);
         fs::create_dir_all(at.parent().expect("a parent")).expect("creates");
         fs::copy(model().join(file), at).expect("copies");
@@ -128,7 +135,10 @@ fn refused(arguments: &[&str]) -> String {
 fn sentence(arguments: &[&str], output: &Output) -> String {
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
-    assert!(stderr.ends_with(".\n") && stderr.lines().count() == 1, "{arguments:?} gave more than a sentence: {stderr}");
+    assert!(
+        stderr.ends_with(".\n") && stderr.lines().count() == 1,
+        "{arguments:?} gave more than a sentence: {stderr}"
+    );
     assert!(!stderr.contains("went wrong inside"), "{stderr}");
     stderr.trim_end().to_owned()
 }
@@ -336,7 +346,8 @@ fn a_picture_is_reconstructed_and_scored() {
     assert_eq!((&json["input"]["width"], &json["numbers"]), (&40.into(), &16.into()));
     assert_eq!(image::open(&out).expect("a PNG").width(), 16);
 
-    let piped = run_with(&encoded(&photo(), ImageFormat::Png), &["reconstruct", "-", "--out", "-", "--model", name(model())]);
+    let piped =
+        run_with(&encoded(&photo(), ImageFormat::Png), &["reconstruct", "-", "--out", "-", "--model", name(model())]);
     assert!(piped.status.success(), "{}", text(&piped.stderr));
     assert_eq!(image::load_from_memory(&piped.stdout).expect("a PNG").height(), 16);
 }

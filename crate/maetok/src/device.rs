@@ -36,7 +36,9 @@ impl FromStr for DeviceChoice {
             #[cfg(feature = "libtorch")]
             "libtorch" => Ok(Self::Libtorch),
             #[cfg(not(feature = "libtorch"))]
-            "libtorch" => Err(Error::setting("device", text, "cpu or wgpu: this build is without the feature libtorch")),
+            "libtorch" => {
+                Err(Error::setting("device", text, "cpu or wgpu: this build is without the feature libtorch"))
+            }
             _ => Err(Error::setting("device", text, "auto, cpu or wgpu")),
         }
     }
@@ -85,21 +87,14 @@ pub async fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo)> {
 }
 
 fn cpu(reason: String) -> (Device, DeviceInfo) {
-    let info = DeviceInfo {
-        kind: "cpu",
-        name: "CPU (SIMD)".to_owned(),
-        backend: "flex".to_owned(),
-        software: false,
-        reason,
-    };
+    let info =
+        DeviceInfo { kind: "cpu", name: "CPU (SIMD)".to_owned(), backend: "flex".to_owned(), software: false, reason };
     (Device::flex(), info)
 }
 
 async fn wgpu() -> Result<(Device, DeviceInfo)> {
-    let (device, setup) = Device::wgpu_options()
-        .init_with_setup_async()
-        .await
-        .map_err(|e| Error::Device { reason: e.to_string() })?;
+    let (device, setup) =
+        Device::wgpu_options().init_with_setup_async().await.map_err(|e| Error::Device { reason: e.to_string() })?;
     let adapter = setup.adapter.get_info();
     let software = adapter.device_type == wgpu::DeviceType::Cpu
         || ["swiftshader", "llvmpipe", "lavapipe", "basic render"]

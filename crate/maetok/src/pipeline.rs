@@ -191,10 +191,7 @@ impl Pipeline {
         let noise = &mut run.noise;
         let progress = run
             .trajectory
-            .advance(
-                async |question| self.velocity(question, class, guidance).await,
-                || noise.normals(values),
-            )
+            .advance(async |question| self.velocity(question, class, guidance).await, || noise.normals(values))
             .await?;
         Ok(progress.map(|progress| Step {
             index: run.trajectory.taken(),
@@ -291,9 +288,9 @@ impl Pipeline {
     }
 
     fn generator(&self) -> Result<&(Sit, SitConfig)> {
-        self.generator
-            .as_ref()
-            .ok_or_else(|| Error::setting("model", &self.manifest.name, "a model with a generator; this one has a tokenizer only"))
+        self.generator.as_ref().ok_or_else(|| {
+            Error::setting("model", &self.manifest.name, "a model with a generator; this one has a tokenizer only")
+        })
     }
 
     async fn velocity(&self, question: Evaluation<'_>, class: usize, guidance: Guidance) -> Result<Vec<f64>> {

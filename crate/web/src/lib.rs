@@ -52,9 +52,7 @@ pub fn last_panic() -> Option<String> {
 #[wasm_bindgen(js_name = encodePng)]
 pub fn encode_png(rgba: &[u8], width: u32) -> Result<Uint8Array, JsValue> {
     let picture = to_rgb(rgba, width).map_err(throw)?;
-    Ok(Uint8Array::from(
-        image::encode_png(&picture).map_err(throw)?.as_slice(),
-    ))
+    Ok(Uint8Array::from(image::encode_png(&picture).map_err(throw)?.as_slice()))
 }
 
 /// A device and, once loaded, the model on it.
@@ -76,11 +74,7 @@ impl Engine {
     pub async fn create(kind: &str) -> Result<Engine, JsValue> {
         let choice: DeviceChoice = kind.parse().map_err(throw)?;
         let (device, info) = maetok::device::open(choice).await.map_err(throw)?;
-        Ok(Engine {
-            device,
-            info,
-            pipeline: None,
-        })
+        Ok(Engine { device, info, pipeline: None })
     }
 
     /// The device as JSON: `{ kind, name, backend, software, reason }`.
@@ -93,16 +87,9 @@ impl Engine {
     ///
     /// # Errors
     /// Codes `manifest`, `checksum`, `weights`, `config`.
-    pub fn load(
-        &mut self,
-        manifest: &str,
-        paths: Vec<String>,
-        contents: Vec<Uint8Array>,
-    ) -> Result<(), JsValue> {
+    pub fn load(&mut self, manifest: &str, paths: Vec<String>, contents: Vec<Uint8Array>) -> Result<(), JsValue> {
         let manifest = Manifest::parse(manifest.as_bytes()).map_err(throw)?;
-        let files = paths
-            .into_iter()
-            .zip(contents.iter().map(Uint8Array::to_vec));
+        let files = paths.into_iter().zip(contents.iter().map(Uint8Array::to_vec));
         let files = ModelFiles::from_bytes(manifest, files).map_err(throw)?;
         self.pipeline = Some(Pipeline::load(&files, &self.device).map_err(throw)?);
         Ok(())
@@ -111,9 +98,7 @@ impl Engine {
     /// Side of the loaded model's pictures in pixels; 0 before [`Engine::load`].
     #[wasm_bindgen(getter, js_name = imageSize)]
     pub fn image_size(&self) -> u32 {
-        self.pipeline
-            .as_ref()
-            .map_or(0, |pipeline| pipeline.image_size() as u32)
+        self.pipeline.as_ref().map_or(0, |pipeline| pipeline.image_size() as u32)
     }
 
     /// Begins a picture. `request` is JSON: `{ class, seed, steps, guidance, interval, sampler }`; `class` is a name or a
@@ -133,17 +118,8 @@ impl Engine {
     /// # Errors
     /// Code `device` if the GPU fails on the way.
     pub async fn step(&self, run: &mut Run) -> Result<Option<Step>, JsValue> {
-        let step = self
-            .pipeline()
-            .map_err(throw)?
-            .step(&mut run.run)
-            .await
-            .map_err(throw)?;
-        let answer = step.as_ref().map(|step| Step {
-            index: step.index as u32,
-            of: step.of as u32,
-            t: step.t,
-        });
+        let step = self.pipeline().map_err(throw)?.step(&mut run.run).await.map_err(throw)?;
+        let answer = step.as_ref().map(|step| Step { index: step.index as u32, of: step.of as u32, t: step.t });
         run.last = step.or(run.last.take());
         Ok(answer)
     }
@@ -154,18 +130,9 @@ impl Engine {
     /// Code `setting` before the first step, `device` if the GPU fails.
     pub async fn preview(&self, run: &Run) -> Result<Uint8ClampedArray, JsValue> {
         let step = run.last.as_ref().ok_or_else(|| {
-            throw(Error::setting(
-                "preview",
-                "of a run without a step",
-                "asked for after the first step",
-            ))
+            throw(Error::setting("preview", "of a run without a step", "asked for after the first step"))
         })?;
-        let picture = self
-            .pipeline()
-            .map_err(throw)?
-            .preview(step)
-            .await
-            .map_err(throw)?;
+        let picture = self.pipeline().map_err(throw)?.preview(step).await.map_err(throw)?;
         Ok(to_rgba(&picture))
     }
 
@@ -174,12 +141,7 @@ impl Engine {
     /// # Errors
     /// Code `device` if the GPU fails.
     pub async fn finish(&self, run: &Run) -> Result<Uint8ClampedArray, JsValue> {
-        let picture = self
-            .pipeline()
-            .map_err(throw)?
-            .finish(&run.run)
-            .await
-            .map_err(throw)?;
+        let picture = self.pipeline().map_err(throw)?.finish(&run.run).await.map_err(throw)?;
         Ok(to_rgba(&picture))
     }
 
@@ -206,9 +168,7 @@ impl Engine {
 
 impl Engine {
     fn pipeline(&self) -> Result<&Pipeline, Error> {
-        self.pipeline
-            .as_ref()
-            .ok_or_else(|| Error::setting("model", "missing", "loaded first"))
+        self.pipeline.as_ref().ok_or_else(|| Error::setting("model", "missing", "loaded first"))
     }
 }
 

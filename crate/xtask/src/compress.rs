@@ -30,23 +30,14 @@ const BROTLI_WINDOW: i32 = 22;
 pub fn folder(folder: &Path, cache: &Path) -> Result<()> {
     fs::create_dir_all(cache).with_context(|| format!("cannot make {}", cache.display()))?;
     for file in files(folder)? {
-        let kind = file
-            .extension()
-            .and_then(|kind| kind.to_str())
-            .unwrap_or_default();
+        let kind = file.extension().and_then(|kind| kind.to_str()).unwrap_or_default();
         if KINDS.contains(&kind) && fs::metadata(&file)?.len() >= SMALLEST {
-            let bytes =
-                fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            let key: String = Sha256::digest(&bytes)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            for (ending, squeeze) in [("br", brotli as fn(&[u8]) -> Result<Vec<u8>>), ("gz", gzip)]
-            {
+            let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            let key: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            for (ending, squeeze) in [("br", brotli as fn(&[u8]) -> Result<Vec<u8>>), ("gz", gzip)] {
                 let kept = cache.join(format!("{key}.{ending}"));
                 if !kept.exists() {
-                    fs::write(&kept, squeeze(&bytes)?)
-                        .with_context(|| format!("cannot write {}", kept.display()))?;
+                    fs::write(&kept, squeeze(&bytes)?).with_context(|| format!("cannot write {}", kept.display()))?;
                 }
                 fs::copy(&kept, with_ending(&file, ending))
                     .with_context(|| format!("cannot copy {}", kept.display()))?;
@@ -61,16 +52,12 @@ pub fn folder(folder: &Path, cache: &Path) -> Result<()> {
 /// # Errors
 /// If the page is not built.
 pub fn report(project: &Project) -> Result<String> {
-    let wasm = files(&project.page())?
-        .into_iter()
-        .filter(|file| file.extension().is_some_and(|kind| kind == "wasm"));
+    let wasm = files(&project.page())?.into_iter().filter(|file| file.extension().is_some_and(|kind| kind == "wasm"));
     let lines = wasm.map(|file| {
         let size = |file: PathBuf| fs::metadata(&file).map_or(0, |data| data.len());
         Ok(format!(
             "{}: {} raw, {} gzip, {} brotli",
-            file.file_name()
-                .context("a file has a name")?
-                .to_string_lossy(),
+            file.file_name().context("a file has a name")?.to_string_lossy(),
             megabytes(size(file.clone())),
             megabytes(size(with_ending(&file, "gz"))),
             megabytes(size(with_ending(&file, "br"))),
@@ -96,9 +83,7 @@ fn with_ending(file: &Path, ending: &str) -> PathBuf {
 /// All files below `folder`, in a fixed order.
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for entry in
-        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?
-    {
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
         let path = entry?.path();
         if path.is_dir() {
             found.extend(files(&path)?);
@@ -138,13 +123,10 @@ mod tests {
     fn copies_unpack_to_the_original() {
         let bytes = b"let picture = noise; ".repeat(200);
         let mut back = Vec::new();
-        brotli::BrotliDecompress(&mut &brotli(&bytes).expect("packs")[..], &mut back)
-            .expect("unpacks");
+        brotli::BrotliDecompress(&mut &brotli(&bytes).expect("packs")[..], &mut back).expect("unpacks");
         assert_eq!(back, bytes);
         back.clear();
-        flate2::read::GzDecoder::new(&gzip(&bytes).expect("packs")[..])
-            .read_to_end(&mut back)
-            .expect("unpacks");
+        flate2::read::GzDecoder::new(&gzip(&bytes).expect("packs")[..]).read_to_end(&mut back).expect("unpacks");
         assert_eq!(back, bytes);
     }
 
@@ -161,12 +143,7 @@ mod tests {
         let names: Vec<_> = files(&page)
             .expect("list")
             .iter()
-            .map(|file| {
-                file.strip_prefix(&page)
-                    .expect("below")
-                    .display()
-                    .to_string()
-            })
+            .map(|file| file.strip_prefix(&page).expect("below").display().to_string())
             .collect();
         assert_eq!(
             names,

@@ -69,30 +69,19 @@ struct Checksum {
 pub fn run(project: &Project, args: &DataArgs) -> Result<()> {
     let recipe = project.toon();
     let out = match &args.out {
-        Some(out) => {
-            std::path::absolute(out).with_context(|| format!("{} is no path", out.display()))?
-        }
+        Some(out) => std::path::absolute(out).with_context(|| format!("{} is no path", out.display()))?,
         None => project.root.join(format!("data/toon-{}", args.size)),
     };
     let committed = recipe.join(format!("checksums-{}.json", args.size));
     if args.update_checksums && args.images_per_style != IMAGES_PER_STYLE {
-        bail!(
-            "checksums are committed for {IMAGES_PER_STYLE} pictures per style only: leave out --images-per-style"
-        );
+        bail!("checksums are committed for {IMAGES_PER_STYLE} pictures per style only: leave out --images-per-style");
     }
-    let expected = if args.images_per_style == IMAGES_PER_STYLE {
-        read(&committed)?
-    } else {
-        None
-    };
+    let expected = if args.images_per_style == IMAGES_PER_STYLE { read(&committed)? } else { None };
     if let Some(expected) = expected.as_ref().filter(|_| !args.update_checksums)
         && out.join("classes.json").is_file()
         && checksums(&out, args.size).is_ok_and(|found| found == *expected)
     {
-        println!(
-            "{} is already there and has the committed checksums.",
-            out.display()
-        );
+        println!("{} is already there and has the committed checksums.", out.display());
         return Ok(());
     }
 
@@ -112,16 +101,14 @@ pub fn run(project: &Project, args: &DataArgs) -> Result<()> {
     );
     if args.update_checksums {
         let text = serde_json::to_string_pretty(&found)? + "\n";
-        fs::write(&committed, text)
-            .with_context(|| format!("{} cannot be written", committed.display()))?;
+        fs::write(&committed, text).with_context(|| format!("{} cannot be written", committed.display()))?;
         println!("{} was written.", committed.display());
         return Ok(());
     }
     match expected {
         Some(expected) => {
-            compare(&expected, &found).with_context(|| {
-                format!("{} differs from {}", out.display(), committed.display())
-            })?;
+            compare(&expected, &found)
+                .with_context(|| format!("{} differs from {}", out.display(), committed.display()))?;
             println!("It has the checksums of {}.", committed.display());
         }
         None => println!("Not verified: no checksums are committed for these settings."),
@@ -133,12 +120,7 @@ pub fn run(project: &Project, args: &DataArgs) -> Result<()> {
 fn draw(recipe: &Path, out: &Path, args: &DataArgs) -> Result<()> {
     let mut node = Command::new("node");
     node.arg(recipe.join("build.mjs")).arg("--out").arg(out);
-    node.args([
-        "--size",
-        &args.size.to_string(),
-        "--images-per-style",
-        &args.images_per_style.to_string(),
-    ]);
+    node.args(["--size", &args.size.to_string(), "--images-per-style", &args.images_per_style.to_string()]);
     process::run(&mut node).context("the training pictures were not drawn, for the reason above")
 }
 
@@ -147,10 +129,9 @@ fn read(path: &Path) -> Result<Option<Checksums>> {
     if !path.exists() {
         return Ok(None);
     }
-    let text =
-        fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let checksums = serde_json::from_str(&text)
-        .with_context(|| format!("{} is not a checksum file", path.display()))?;
+    let text = fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let checksums =
+        serde_json::from_str(&text).with_context(|| format!("{} is not a checksum file", path.display()))?;
     Ok(Some(checksums))
 }
 
@@ -159,13 +140,7 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     let unreadable = || format!("{} cannot be read", folder.display());
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).with_context(unreadable)? {
-        names.push(
-            entry
-                .with_context(unreadable)?
-                .file_name()
-                .to_string_lossy()
-                .into_owned(),
-        );
+        names.push(entry.with_context(unreadable)?.file_name().to_string_lossy().into_owned());
     }
     names.sort();
     Ok(names)
@@ -183,34 +158,21 @@ fn checksums(out: &Path, size: u32) -> Result<Checksums> {
             let folder = out.join(split).join(&class);
             for name in names(&folder)? {
                 let path = folder.join(&name);
-                let bytes = fs::read(&path)
-                    .with_context(|| format!("{} cannot be read", path.display()))?;
+                let bytes = fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
                 // The length, so that no byte can move from one picture into the next unnoticed.
                 hasher.update(format!("{split}/{name} {}\n", bytes.len()));
                 hasher.update(&bytes);
                 *count += 1;
             }
         }
-        let checksum = Checksum {
-            held_out: counts[0],
-            train: counts[1],
-            sha256: format!("{:x}", hasher.finalize()),
-        };
+        let checksum = Checksum { held_out: counts[0], train: counts[1], sha256: format!("{:x}", hasher.finalize()) };
         all.update(format!("{class} {}\n", checksum.sha256));
         train += checksum.train;
         held_out += checksum.held_out;
         classes.insert(class, checksum);
     }
-    let total = Checksum {
-        train,
-        held_out,
-        sha256: format!("{:x}", all.finalize()),
-    };
-    Ok(Checksums {
-        size,
-        total,
-        classes,
-    })
+    let total = Checksum { train, held_out, sha256: format!("{:x}", all.finalize()) };
+    Ok(Checksums { size, total, classes })
 }
 
 /// Names the classes that differ.
@@ -218,11 +180,7 @@ fn compare(expected: &Checksums, found: &Checksums) -> Result<()> {
     if expected == found {
         return Ok(());
     }
-    let classes: BTreeSet<_> = expected
-        .classes
-        .keys()
-        .chain(found.classes.keys())
-        .collect();
+    let classes: BTreeSet<_> = expected.classes.keys().chain(found.classes.keys()).collect();
     let differing: Vec<_> = classes
         .into_iter()
         .filter(|&name| expected.classes.get(name) != found.classes.get(name))
@@ -253,10 +211,7 @@ mod tests {
     #[test]
     fn the_same_pictures_have_the_same_checksums_wherever_they_lie() {
         let (one, two) = (tiny(b"picture"), tiny(b"picture"));
-        let (first, second) = (
-            checksums(one.path(), 64).expect("read"),
-            checksums(two.path(), 64).expect("read"),
-        );
+        let (first, second) = (checksums(one.path(), 64).expect("read"), checksums(two.path(), 64).expect("read"));
         assert_eq!((first.total.train, first.total.held_out), (1, 1));
         compare(&first, &second).expect("equal");
     }
@@ -264,15 +219,9 @@ mod tests {
     #[test]
     fn one_changed_byte_names_the_class() {
         let (one, two) = (tiny(b"picture"), tiny(b"Picture"));
-        let (first, second) = (
-            checksums(one.path(), 64).expect("read"),
-            checksums(two.path(), 64).expect("read"),
-        );
+        let (first, second) = (checksums(one.path(), 64).expect("read"), checksums(two.path(), 64).expect("read"));
         let error = compare(&first, &second).expect_err("different").to_string();
-        assert!(
-            error.starts_with("not the same pictures in 1 of the classes (hearts)"),
-            "{error}"
-        );
+        assert!(error.starts_with("not the same pictures in 1 of the classes (hearts)"), "{error}");
         assert_ne!(first.total.sha256, second.total.sha256);
     }
 
@@ -280,33 +229,18 @@ mod tests {
     fn a_renamed_picture_is_a_different_data_set() {
         let out = tiny(b"picture");
         let before = checksums(out.path(), 64).expect("read");
-        fs::rename(
-            out.path().join("train/hearts/a.png"),
-            out.path().join("train/hearts/b.png"),
-        )
-        .expect("renamed");
+        fs::rename(out.path().join("train/hearts/a.png"), out.path().join("train/hearts/b.png")).expect("renamed");
         let after = checksums(out.path(), 64).expect("read");
         assert!(compare(&before, &after).is_err());
     }
 
     #[test]
     fn the_committed_checksums_can_be_read_and_add_up() {
-        let path =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/toon/checksums-64.json");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/toon/checksums-64.json");
         let committed = read(&path).expect("readable").expect("there");
         assert_eq!(committed.size, 64);
-        assert_eq!(
-            committed.total.train,
-            committed
-                .classes
-                .values()
-                .map(|class| class.train)
-                .sum::<usize>()
-        );
+        assert_eq!(committed.total.train, committed.classes.values().map(|class| class.train).sum::<usize>());
         assert!(committed.total.train >= 20_000, "{}", committed.total.train);
-        assert!(
-            committed.classes.values().all(|class| class.held_out > 0),
-            "every class has held-out pictures"
-        );
+        assert!(committed.classes.values().all(|class| class.held_out > 0), "every class has held-out pictures");
     }
 }

@@ -26,9 +26,7 @@ pub fn build(project: &Project) -> Result<()> {
     setup::npm_packages(&project.web(), "to build the page")?;
     let mut inputs = Vec::new();
     let folder = project.web();
-    for entry in
-        fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?
-    {
+    for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
         let entry = entry?;
         if !NOT_INPUT.iter().any(|name| entry.file_name() == *name) {
             // The name counts as well as what is under it.
@@ -36,13 +34,9 @@ pub fn build(project: &Project) -> Result<()> {
         }
     }
     inputs.sort_by(|one, other| one.0.cmp(&other.0));
-    let mut inputs: Vec<_> = inputs
-        .into_iter()
-        .flat_map(|(name, path)| [Input::Text(name.to_string_lossy().into_owned()), path])
-        .collect();
-    inputs.push(Input::Text(process::output(
-        Command::new("node").arg("--version"),
-    )?));
+    let mut inputs: Vec<_> =
+        inputs.into_iter().flat_map(|(name, path)| [Input::Text(name.to_string_lossy().into_owned()), path]).collect();
+    inputs.push(Input::Text(process::output(Command::new("node").arg("--version"))?));
     stamp::when_changed(&project.notes(), "page", &inputs, &[project.page()], || {
         println!("building the page.");
         npm(project, &["run", "build"], &[])?;
@@ -94,10 +88,5 @@ fn npm(project: &Project, arguments: &[&str], variables: &[(&str, &str)]) -> Res
 /// # Errors
 /// If it fails.
 pub fn run_npm(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Result<()> {
-    process::run(
-        Command::new("npm")
-            .args(arguments)
-            .envs(variables.iter().copied())
-            .current_dir(folder),
-    )
+    process::run(Command::new("npm").args(arguments).envs(variables.iter().copied()).current_dir(folder))
 }

@@ -8,10 +8,7 @@
 //! browser module?), [`front_end`] (how does TypeScript become a page?), [`serve`] (what does the
 //! browser receive?), [`test`] (what is tested?).
 
-#![allow(
-    clippy::print_stdout,
-    reason = "a command line tool speaks on its standard output"
-)]
+#![allow(clippy::print_stdout, reason = "a command line tool speaks on its standard output")]
 
 mod compress;
 mod data;
@@ -36,10 +33,7 @@ use wasm::Compiler;
 
 /// What was asked for on the command line.
 #[derive(Parser, Debug)]
-#[command(
-    bin_name = "cargo xtask",
-    about = "Sets up, builds, serves and tests the project"
-)]
+#[command(bin_name = "cargo xtask", about = "Sets up, builds, serves and tests the project")]
 struct Cli {
     #[command(subcommand)]
     task: Task,
@@ -116,17 +110,9 @@ mod tests {
 
     #[test]
     fn demo_serves_on_8080_unless_told_otherwise() {
-        let Ok(Cli {
-            task: Task::Demo(plain),
-        }) = parse("xtask demo")
-        else {
-            panic!("demo")
-        };
+        let Ok(Cli { task: Task::Demo(plain) }) = parse("xtask demo") else { panic!("demo") };
         assert_eq!((plain.port, plain.open), (8080, false));
-        let Ok(Cli {
-            task: Task::Demo(told),
-        }) = parse("xtask demo --port 9000 --open")
-        else {
+        let Ok(Cli { task: Task::Demo(told) }) = parse("xtask demo --port 9000 --open") else {
             panic!("demo with options")
         };
         assert_eq!((told.port, told.open), (9000, true));
@@ -139,12 +125,7 @@ mod tests {
 
     #[test]
     fn an_unknown_test_step_is_refused_with_the_list_of_steps() {
-        let message = parse("xtask test --only nonsense")
-            .expect_err("no such step")
-            .to_string();
-        assert!(
-            message.contains("clippy") && message.contains("browsers"),
-            "{message}"
-        );
+        let message = parse("xtask test --only nonsense").expect_err("no such step").to_string();
+        assert!(message.contains("clippy") && message.contains("browsers"), "{message}");
     }
 }

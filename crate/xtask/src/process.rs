@@ -9,10 +9,7 @@ use anyhow::{Result, anyhow, bail};
 /// The command as a person would type it.
 pub fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words
-        .map(OsStr::to_string_lossy)
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
 
 /// Shows the command, runs it with its output passed on, and waits.
@@ -22,10 +19,7 @@ pub fn line(command: &Command) -> String {
 pub fn run(command: &mut Command) -> Result<()> {
     println!("  $ {}", line(command));
     // No keyboard: continuous integration has none, and a question nobody sees would hang for ever.
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .map_err(|error| not_started(command, &error))?;
+    let status = command.stdin(Stdio::null()).status().map_err(|error| not_started(command, &error))?;
     check(command, status)
 }
 
@@ -34,25 +28,15 @@ pub fn run(command: &mut Command) -> Result<()> {
 /// # Errors
 /// As [`run`]; what it wrote to its standard error is part of the message.
 pub fn output(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| not_started(command, &error))?;
-    check(command, output.status).map_err(|error| {
-        anyhow!(
-            "{error}\n{}",
-            String::from_utf8_lossy(&output.stderr).trim_end()
-        )
-    })?;
+    let output = command.stdin(Stdio::null()).output().map_err(|error| not_started(command, &error))?;
+    check(command, output.status)
+        .map_err(|error| anyhow!("{error}\n{}", String::from_utf8_lossy(&output.stderr).trim_end()))?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Whether the command can be run and says yes.
 pub fn succeeds(command: &mut Command) -> bool {
-    let quiet = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }
 
@@ -79,19 +63,13 @@ mod tests {
     #[test]
     fn a_missing_program_is_named() {
         let error = run(&mut Command::new("no-such-program-here")).expect_err("missing");
-        assert_eq!(
-            error.to_string(),
-            "the program `no-such-program-here` was not found"
-        );
+        assert_eq!(error.to_string(), "the program `no-such-program-here` was not found");
     }
 
     #[test]
     fn a_failure_names_the_command_and_its_exit_status() {
         let error = run(Command::new("cargo").arg("no-such-subcommand")).expect_err("fails");
-        assert_eq!(
-            error.to_string(),
-            "`cargo no-such-subcommand` ended with exit status 101"
-        );
+        assert_eq!(error.to_string(), "`cargo no-such-subcommand` ended with exit status 101");
     }
 
     #[test]

@@ -23,22 +23,12 @@ impl Project {
     /// If `cargo metadata` fails or does not say what it has always said.
     pub fn find() -> Result<Self> {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = here
-            .ancestors()
-            .nth(2)
-            .context("crate/xtask lies two folders below the root")?;
+        let root = here.ancestors().nth(2).context("crate/xtask lies two folders below the root")?;
         let mut cargo = Command::new("cargo");
-        cargo
-            .args(["metadata", "--no-deps", "--format-version", "1"])
-            .current_dir(root);
+        cargo.args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(root);
         let answer: serde_json::Value = serde_json::from_str(&process::output(&mut cargo)?)?;
-        let target = answer["target_directory"]
-            .as_str()
-            .context("cargo metadata names no target directory")?;
-        Ok(Self {
-            root: root.to_owned(),
-            target: target.into(),
-        })
+        let target = answer["target_directory"].as_str().context("cargo metadata names no target directory")?;
+        Ok(Self { root: root.to_owned(), target: target.into() })
     }
 
     /// The TypeScript front.

@@ -30,10 +30,7 @@ const MODELS: &str = "/models";
 /// nothing else; `wasm-unsafe-eval` is what compiling WebAssembly is called; `blob:` and `data:` are
 /// pictures the page itself makes.
 const HEADERS: [(HeaderName, HeaderValue); 4] = [
-    (
-        hyper::header::CACHE_CONTROL,
-        HeaderValue::from_static("no-cache"),
-    ),
+    (hyper::header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     (
         hyper::header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
@@ -42,14 +39,8 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
              base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
         ),
     ),
-    (
-        hyper::header::REFERRER_POLICY,
-        HeaderValue::from_static("no-referrer"),
-    ),
-    (
-        hyper::header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    ),
+    (hyper::header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (hyper::header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
 ];
 
 /// The folders that are served.
@@ -64,10 +55,7 @@ pub struct Site {
 impl Site {
     /// The built page and the shipped models.
     pub fn of(project: &Project) -> Self {
-        Self {
-            page: project.page(),
-            models: project.models(),
-        }
+        Self { page: project.page(), models: project.models() }
     }
 
     async fn answer(&self, mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
@@ -75,9 +63,7 @@ impl Site {
             *request.uri_mut() = rest;
             ServeDir::new(&self.models).redirect_path_prefix(MODELS)
         } else {
-            ServeDir::new(&self.page)
-                .precompressed_br()
-                .precompressed_gzip()
+            ServeDir::new(&self.page).precompressed_br().precompressed_gzip()
         };
         // Never fails: what is missing is a 404, what cannot be read a 500.
         let mut response = folder.call(request).await?;
@@ -115,31 +101,20 @@ pub fn listen(port: u16) -> Result<TcpListener> {
 /// If the server cannot be started.
 pub fn until_interrupted(listener: TcpListener, site: &Site, open: bool) -> Result<()> {
     if !holds_a_model(site) {
-        println!(
-            "There is no model in {} yet: the page will say so.",
-            site.models.display()
-        );
+        println!("There is no model in {} yet: the page will say so.", site.models.display());
     }
     let server = start(listener, site)?;
     println!("The page is at {}/ (Ctrl-C ends it)", server.origin);
     if open && let Err(error) = open::that_detached(format!("{}/", server.origin)) {
         println!("No browser could be opened ({error}): please open the address by hand.");
     }
-    server
-        .runtime
-        .block_on(tokio::signal::ctrl_c())
-        .context("cannot wait for Ctrl-C")
+    server.runtime.block_on(tokio::signal::ctrl_c()).context("cannot wait for Ctrl-C")
 }
 
 /// Whether any folder of the models is one.
 fn holds_a_model(site: &Site) -> bool {
-    let folders = std::fs::read_dir(&site.models)
-        .into_iter()
-        .flatten()
-        .flatten();
-    folders
-        .into_iter()
-        .any(|folder| folder.path().join("manifest.json").is_file())
+    let folders = std::fs::read_dir(&site.models).into_iter().flatten().flatten();
+    folders.into_iter().any(|folder| folder.path().join("manifest.json").is_file())
 }
 
 /// A server that runs beside the rest of the program and ends when dropped.
@@ -167,10 +142,7 @@ pub fn in_background(site: &Site) -> Result<Server> {
 fn start(listener: TcpListener, site: &Site) -> Result<Server> {
     let origin = format!("http://{}", listener.local_addr()?);
     // One thread answers; files are read by the runtime's own helpers.
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let site = site.clone();
     let listener = {
         let _inside = runtime.enter();
@@ -195,9 +167,7 @@ fn start(listener: TcpListener, site: &Site) -> Result<Server> {
 async fn converse(stream: tokio::net::TcpStream, site: Site) {
     let answer = service_fn(|request| site.answer(request));
     // An error here is the browser breaking off, as it does when a page is left; nothing to report.
-    let _broken_off = http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), answer)
-        .await;
+    let _broken_off = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
 }
 
 #[cfg(test)]
@@ -216,10 +186,7 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let folder = tempfile::tempdir().expect("temporary folder");
-            let site = Site {
-                page: folder.path().join("page"),
-                models: folder.path().join("models"),
-            };
+            let site = Site { page: folder.path().join("page"), models: folder.path().join("models") };
             fs::create_dir_all(site.page.join("assets")).expect("page");
             fs::create_dir_all(site.models.join("toon")).expect("models");
             for (name, text) in [
@@ -234,25 +201,14 @@ mod tests {
                 fs::write(folder.path().join(name), text).expect("file");
             }
             let server = in_background(&site).expect("server");
-            Self {
-                _folder: folder,
-                server,
-            }
+            Self { _folder: folder, server }
         }
 
         /// One request, as bytes on the wire: a client library would tidy the path first.
         fn ask(&self, request: &str, headers: &str) -> String {
-            let address = self
-                .server
-                .origin()
-                .strip_prefix("http://")
-                .expect("an origin");
+            let address = self.server.origin().strip_prefix("http://").expect("an origin");
             let mut stream = TcpStream::connect(address).expect("connects");
-            write!(
-                stream,
-                "{request} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n{headers}\r\n"
-            )
-            .expect("asks");
+            write!(stream, "{request} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n{headers}\r\n").expect("asks");
             let mut answer = String::new();
             stream.read_to_string(&mut answer).expect("answers");
             answer
@@ -265,19 +221,13 @@ mod tests {
 
     fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
         let head = answer.split("\r\n\r\n").next()?;
-        head.lines()
-            .filter_map(|line| line.split_once(": "))
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value)
+        head.lines().filter_map(|line| line.split_once(": ")).find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
     #[test]
     fn the_page_is_at_the_root() {
         let answer = Bench::new().get("/");
-        assert!(
-            answer.starts_with("HTTP/1.1 200") && answer.ends_with("<h1>page</h1>"),
-            "{answer}"
-        );
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("<h1>page</h1>"), "{answer}");
         assert_eq!(header(&answer, "content-type"), Some("text/html"));
     }
 
@@ -299,22 +249,11 @@ mod tests {
     #[test]
     fn every_answer_carries_the_policy_and_is_revalidated() {
         let bench = Bench::new();
-        for path in [
-            "/",
-            "/assets/worker.js",
-            "/models/toon/manifest.json",
-            "/nothing-here",
-        ] {
+        for path in ["/", "/assets/worker.js", "/models/toon/manifest.json", "/nothing-here"] {
             let answer = bench.get(path);
             let policy = header(&answer, "content-security-policy").expect("a policy");
-            assert!(
-                policy.starts_with("default-src 'none'; script-src 'self' 'wasm-unsafe-eval';"),
-                "{policy}"
-            );
-            assert!(
-                !policy.contains("unsafe-inline") && !policy.contains("'unsafe-eval'"),
-                "{policy}"
-            );
+            assert!(policy.starts_with("default-src 'none'; script-src 'self' 'wasm-unsafe-eval';"), "{policy}");
+            assert!(!policy.contains("unsafe-inline") && !policy.contains("'unsafe-eval'"), "{policy}");
             assert_eq!(header(&answer, "cache-control"), Some("no-cache"));
             assert_eq!(header(&answer, "x-content-type-options"), Some("nosniff"));
         }
@@ -331,12 +270,7 @@ mod tests {
     #[test]
     fn what_is_not_there_is_404() {
         let bench = Bench::new();
-        for path in [
-            "/nothing-here",
-            "/models/other/manifest.json",
-            "/models",
-            "/modelsX/toon/manifest.json",
-        ] {
+        for path in ["/nothing-here", "/models/other/manifest.json", "/models", "/modelsX/toon/manifest.json"] {
             assert!(bench.get(path).starts_with("HTTP/1.1 404"), "{path}");
         }
     }
@@ -344,12 +278,7 @@ mod tests {
     #[test]
     fn nothing_outside_the_two_folders_can_be_had() {
         let bench = Bench::new();
-        for path in [
-            "/../secret.txt",
-            "/models/../../secret.txt",
-            "/%2e%2e/secret.txt",
-            "/models/..%2fsecret.txt",
-        ] {
+        for path in ["/../secret.txt", "/models/../../secret.txt", "/%2e%2e/secret.txt", "/models/..%2fsecret.txt"] {
             let answer = bench.get(path);
             assert!(!answer.contains("secret"), "{path}: {answer}");
         }
@@ -357,20 +286,13 @@ mod tests {
 
     #[test]
     fn only_reading_is_allowed() {
-        assert!(
-            Bench::new()
-                .ask("POST /", "Content-Length: 0\r\n")
-                .starts_with("HTTP/1.1 405")
-        );
+        assert!(Bench::new().ask("POST /", "Content-Length: 0\r\n").starts_with("HTTP/1.1 405"));
     }
 
     #[test]
     fn a_part_of_the_weights_can_be_asked_for() {
         let answer = Bench::new().ask("GET /models/toon/model.safetensors", "Range: bytes=2-4\r\n");
-        assert!(
-            answer.starts_with("HTTP/1.1 206") && answer.ends_with("\r\n\r\nigh"),
-            "{answer}"
-        );
+        assert!(answer.starts_with("HTTP/1.1 206") && answer.ends_with("\r\n\r\nigh"), "{answer}");
     }
 
     #[test]
@@ -378,22 +300,12 @@ mod tests {
         let first = listen(0).expect("a free port");
         let port = first.local_addr().expect("bound").port();
         let message = listen(port).expect_err("taken").to_string();
-        assert!(
-            message.starts_with(&format!("port {port} of 127.0.0.1 is in use")),
-            "{message}"
-        );
+        assert!(message.starts_with(&format!("port {port} of 127.0.0.1 is in use")), "{message}");
         assert!(message.contains("--port"), "{message}");
     }
 
     #[test]
     fn only_this_machine_is_served() {
-        assert!(
-            listen(0)
-                .expect("a free port")
-                .local_addr()
-                .expect("bound")
-                .ip()
-                .is_loopback()
-        );
+        assert!(listen(0).expect("a free port").local_addr().expect("bound").ip().is_loopback());
     }
 }

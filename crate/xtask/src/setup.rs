@@ -32,8 +32,7 @@ struct Package {
 impl Package {
     fn is_there(&self) -> bool {
         let named = self.or_named_by.and_then(env::var_os);
-        named.is_some_and(|path| Path::new(&path).is_file())
-            || self.any_of.iter().any(|path| Path::new(path).exists())
+        named.is_some_and(|path| Path::new(&path).is_file()) || self.any_of.iter().any(|path| Path::new(path).exists())
     }
 }
 
@@ -75,19 +74,10 @@ pub fn announce(what: &str, why: &str) {
 pub fn node() -> Result<()> {
     let advice = "install it from https://nodejs.org or with your package manager";
     let Ok(said) = process::output(Command::new("node").arg("--version")) else {
-        bail!(
-            "Node {}.{} or newer is needed to build the page and was not found; {advice}",
-            NODE.0,
-            NODE.1
-        );
+        bail!("Node {}.{} or newer is needed to build the page and was not found; {advice}", NODE.0, NODE.1);
     };
     if node_version(&said).is_none_or(|version| version < NODE) {
-        bail!(
-            "Node {}.{} or newer is needed to build the page; this is {}; {advice}",
-            NODE.0,
-            NODE.1,
-            said.trim()
-        );
+        bail!("Node {}.{} or newer is needed to build the page; this is {}; {advice}", NODE.0, NODE.1, said.trim());
     }
     if !process::succeeds(Command::new("npm").arg("--version")) {
         bail!("npm is needed to build the page and was not found, though Node was; {advice}");
@@ -106,8 +96,7 @@ fn node_version(said: &str) -> Option<(u32, u32)> {
 /// # Errors
 /// If `npm ci` fails.
 pub fn npm_packages(folder: &Path, why: &str) -> Result<()> {
-    let inputs =
-        ["package.json", "package-lock.json", ".npmrc"].map(|name| Input::Path(folder.join(name)));
+    let inputs = ["package.json", "package-lock.json", ".npmrc"].map(|name| Input::Path(folder.join(name)));
     let modules = folder.join("node_modules");
     // npm's own record of what it installed. Kept inside the folder it speaks of, so does our stamp:
     // whoever deletes the one deletes the other.
@@ -125,11 +114,7 @@ pub fn npm_packages(folder: &Path, why: &str) -> Result<()> {
 /// If they are missing and rustup cannot add them.
 pub fn rust_components() -> Result<()> {
     for component in ["rustfmt", "clippy"] {
-        let subcommand = if component == "rustfmt" {
-            "fmt"
-        } else {
-            component
-        };
+        let subcommand = if component == "rustfmt" { "fmt" } else { component };
         if !process::succeeds(Command::new("cargo").args([subcommand, "--version"])) {
             announce(component, "to check the Rust sources");
             process::run(Command::new("rustup").args(["component", "add", component]))?;
@@ -143,19 +128,11 @@ pub fn rust_components() -> Result<()> {
 /// # Errors
 /// If something is missing and cannot be installed here.
 pub fn browsers_and_vulkan() -> Result<()> {
-    let missing: Vec<_> = FOR_TESTS
-        .iter()
-        .filter(|package| !package.is_there())
-        .collect();
+    let missing: Vec<_> = FOR_TESTS.iter().filter(|package| !package.is_there()).collect();
     for package in &missing {
         announce(&format!("Debian's package {}", package.name), package.why);
     }
-    apt_install(
-        &missing
-            .iter()
-            .map(|package| package.name)
-            .collect::<Vec<_>>(),
-    )
+    apt_install(&missing.iter().map(|package| package.name).collect::<Vec<_>>())
 }
 
 /// Whether a program of this name is on the search path.
@@ -174,9 +151,7 @@ pub fn apt_install(packages: &[&str]) -> Result<()> {
     }
     let list = packages.join(" ");
     if !there("apt-get") {
-        bail!(
-            "this system has no apt-get: please install what Debian calls {list} in your system's way"
-        );
+        bail!("this system has no apt-get: please install what Debian calls {list} in your system's way");
     }
     let root = process::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
     let by_hand = format!("please run `sudo apt-get install {list}` and start again");
@@ -184,27 +159,19 @@ pub fn apt_install(packages: &[&str]) -> Result<()> {
         bail!("{list} can only be installed by root, and sudo would ask for a password: {by_hand}");
     }
     let apt = |arguments: &[&str]| {
-        let mut command = if root {
-            Command::new("env")
-        } else {
-            Command::new("sudo")
-        };
+        let mut command = if root { Command::new("env") } else { Command::new("sudo") };
         if !root {
             command.args(["-n", "env"]);
         }
         // A package that asks a question would wait for ever: there may be nobody at the keyboard.
-        command
-            .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y"])
-            .args(arguments);
+        command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y"]).args(arguments);
         process::run(&mut command)
     };
     let install = ["install", "--no-install-recommends"];
     let install: Vec<_> = install.iter().chain(packages).copied().collect();
     // A fresh container has no package lists, an old one has stale ones: fetch them only when needed.
     if apt(&install).is_err() {
-        println!(
-            "set-up: fetching Debian's package lists, because the installation did not succeed without."
-        );
+        println!("set-up: fetching Debian's package lists, because the installation did not succeed without.");
         apt(&["update"])
             .and_then(|()| apt(&install))
             .with_context(|| format!("{list} could not be installed: {by_hand}"))?;
@@ -215,26 +182,16 @@ pub fn apt_install(packages: &[&str]) -> Result<()> {
 /// Whether Debian's package database has all of these.
 pub fn debian_has(packages: &[&str]) -> bool {
     let mut query = Command::new("dpkg-query");
-    query
-        .args(["--show", "--showformat=${db:Status-Status}\n"])
-        .args(packages);
-    process::output(&mut query).is_ok_and(|said| {
-        said.lines().filter(|line| *line == "installed").count() == packages.len()
-    })
+    query.args(["--show", "--showformat=${db:Status-Status}\n"]).args(packages);
+    process::output(&mut query)
+        .is_ok_and(|said| said.lines().filter(|line| *line == "installed").count() == packages.len())
 }
 
 /// The folder of a toolchain's standard library for `target`, if it is there.
 pub fn standard_library(target: &str) -> Option<PathBuf> {
     let sysroot = process::output(Command::new("rustc").args(["--print", "sysroot"])).ok()?;
-    let library = Path::new(sysroot.trim())
-        .join("lib/rustlib")
-        .join(target)
-        .join("lib");
-    fs::read_dir(&library)
-        .ok()?
-        .next()
-        .is_some()
-        .then_some(library)
+    let library = Path::new(sysroot.trim()).join("lib/rustlib").join(target).join("lib");
+    fs::read_dir(&library).ok()?.next().is_some().then_some(library)
 }
 
 /// All that the tests need; see the functions.
@@ -246,10 +203,7 @@ pub fn for_tests(project: &Project) -> Result<()> {
     node()?;
     browsers_and_vulkan()?;
     npm_packages(&project.web(), "to build, check and test the page")?;
-    npm_packages(
-        &project.toon(),
-        "to test the recipe of the training pictures",
-    )
+    npm_packages(&project.toon(), "to test the recipe of the training pictures")
 }
 
 #[cfg(test)]
@@ -259,10 +213,7 @@ mod tests {
     #[test]
     fn node_versions_compare_as_numbers() {
         assert_eq!(node_version("v20.20.1\n"), Some((20, 20)));
-        assert!(
-            node_version("v20.9.0").is_some_and(|old| old < NODE),
-            "20.9 is older than 20.19"
-        );
+        assert!(node_version("v20.9.0").is_some_and(|old| old < NODE), "20.9 is older than 20.19");
         assert!(node_version("v22.1.0").is_some_and(|new| new > NODE));
         assert_eq!(node_version("something else"), None);
     }
@@ -275,23 +226,14 @@ mod tests {
 
     #[test]
     fn one_of_the_files_is_enough_for_a_package_to_be_there() {
-        let package = |any_of| Package {
-            name: "x",
-            any_of,
-            or_named_by: None,
-            why: "",
-        };
+        let package = |any_of| Package { name: "x", any_of, or_named_by: None, why: "" };
         assert!(package(&["/no/such/file", env!("CARGO_MANIFEST_PATH")]).is_there());
         assert!(!package(&["/no/such/file"]).is_there());
     }
 
     #[test]
     fn every_package_for_the_tests_says_why() {
-        assert!(
-            FOR_TESTS
-                .iter()
-                .all(|package| package.why.split(' ').count() > 3 && !package.any_of.is_empty())
-        );
+        assert!(FOR_TESTS.iter().all(|package| package.why.split(' ').count() > 3 && !package.any_of.is_empty()));
     }
 
     #[test]
@@ -302,10 +244,7 @@ mod tests {
     #[test]
     fn the_compiler_at_hand_has_its_own_standard_library() {
         let host = process::output(Command::new("rustc").arg("-vV")).expect("rustc runs");
-        let host = host
-            .lines()
-            .find_map(|line| line.strip_prefix("host: "))
-            .expect("rustc names its host");
+        let host = host.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc names its host");
         assert!(standard_library(host).is_some());
         assert!(standard_library("no-such-target").is_none());
     }

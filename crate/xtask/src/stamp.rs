@@ -42,11 +42,7 @@ pub fn when_changed(
     let wanted = digest(inputs)?;
     let outputs: Vec<_> = outputs.iter().cloned().map(Input::Path).collect();
     if let Some(stamp) = read(&file)
-        && stamp
-            == (Stamp {
-                inputs: wanted.clone(),
-                outputs: digest(&outputs)?,
-            })
+        && stamp == (Stamp { inputs: wanted.clone(), outputs: digest(&outputs)? })
     {
         return Ok(false);
     }
@@ -56,12 +52,8 @@ pub fn when_changed(
     }
     make()?;
     fs::create_dir_all(notes).with_context(|| format!("cannot make {}", notes.display()))?;
-    let stamp = Stamp {
-        inputs: wanted,
-        outputs: digest(&outputs)?,
-    };
-    fs::write(&file, serde_json::to_vec(&stamp)?)
-        .with_context(|| format!("cannot write {}", file.display()))?;
+    let stamp = Stamp { inputs: wanted, outputs: digest(&outputs)? };
+    fs::write(&file, serde_json::to_vec(&stamp)?).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(true)
 }
 
@@ -79,11 +71,7 @@ fn digest(inputs: &[Input]) -> Result<String> {
             Input::Path(path) => add(&mut hash, path, Path::new(""))?,
         }
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn add(hash: &mut Sha256, path: &Path, name: &Path) -> Result<()> {
@@ -97,11 +85,7 @@ fn add(hash: &mut Sha256, path: &Path, name: &Path) -> Result<()> {
         }
     } else if path.exists() {
         frame(hash, b"file", label.as_bytes());
-        frame(
-            hash,
-            b"",
-            &fs::read(path).with_context(|| format!("cannot read {}", path.display()))?,
-        );
+        frame(hash, b"", &fs::read(path).with_context(|| format!("cannot read {}", path.display()))?);
     } else {
         frame(hash, b"missing", label.as_bytes());
     }
@@ -141,9 +125,8 @@ mod tests {
         fn build(&mut self, flags: &str) {
             let inputs = [Input::Path(self.path("src")), Input::Text(flags.into())];
             let outputs = [self.path("out")];
-            let ran = when_changed(&self.path("notes"), "step", &inputs, &outputs, || {
-                Ok(fs::write(&outputs[0], "made")?)
-            });
+            let ran =
+                when_changed(&self.path("notes"), "step", &inputs, &outputs, || Ok(fs::write(&outputs[0], "made")?));
             self.runs += u32::from(ran.expect("the step works"));
         }
     }
@@ -196,13 +179,7 @@ mod tests {
     fn a_step_that_failed_runs_again_even_if_its_inputs_go_back() {
         let mut bench = Bench::new();
         bench.build("-Os");
-        let failed = when_changed(
-            &bench.path("notes"),
-            "step",
-            &[],
-            &[bench.path("out")],
-            || bail!("broken"),
-        );
+        let failed = when_changed(&bench.path("notes"), "step", &[], &[bench.path("out")], || bail!("broken"));
         assert_eq!(failed.expect_err("it fails").to_string(), "broken");
         bench.build("-Os");
         assert_eq!(bench.runs, 2);

@@ -58,8 +58,7 @@ enum Step {
 impl Step {
     /// As on the command line.
     fn name(self) -> String {
-        self.to_possible_value()
-            .map_or_else(String::new, |value| value.get_name().to_owned())
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
     fn run(self, project: &Project, compiler: Compiler) -> Result<()> {
@@ -77,17 +76,14 @@ impl Step {
                 cargo(&[&all[..], &["--", "-D", "warnings"]].concat(), &[])
             }
             // Without the variable, a GPU test on a machine with no device would be skipped.
-            Self::RustTests => cargo(
-                &["test", "--release", "--workspace", "--no-fail-fast"],
-                &[("MAETOK_REQUIRE_GPU", "1")],
-            ),
+            Self::RustTests => {
+                cargo(&["test", "--release", "--workspace", "--no-fail-fast"], &[("MAETOK_REQUIRE_GPU", "1")])
+            }
             Self::Wasm => wasm::build(project, compiler),
             Self::UnitTests => front_end::unit_tests(project),
             // These read what earlier steps made. With `--only` those did not run, and a test of
             // yesterday's engine would say nothing; when they did, nothing is made again.
-            Self::Types => {
-                wasm::build(project, compiler).and_then(|()| front_end::check_types(project))
-            }
+            Self::Types => wasm::build(project, compiler).and_then(|()| front_end::check_types(project)),
             Self::Page => wasm::build(project, compiler).and_then(|()| front_end::build(project)),
             Self::Browsers => wasm::build(project, compiler)
                 .and_then(|()| front_end::build(project))
@@ -129,12 +125,7 @@ pub fn run(project: &Project, args: &TestArgs) -> Result<ExitCode> {
     let mut outcomes = Vec::new();
     for &step in Step::value_variants() {
         if !args.wants(step) {
-            outcomes.push(Outcome {
-                step,
-                time: Duration::ZERO,
-                verdict: Verdict::Skipped,
-                message: String::new(),
-            });
+            outcomes.push(Outcome { step, time: Duration::ZERO, verdict: Verdict::Skipped, message: String::new() });
             continue;
         }
         println!("\n=== {} ===", step.name());
@@ -147,58 +138,29 @@ pub fn run(project: &Project, args: &TestArgs) -> Result<ExitCode> {
         if verdict == Verdict::Failed {
             println!("{} failed: {message}", step.name());
         }
-        outcomes.push(Outcome {
-            step,
-            time: start.elapsed(),
-            verdict,
-            message,
-        });
+        outcomes.push(Outcome { step, time: start.elapsed(), verdict, message });
     }
     println!("\n{}", table(&outcomes));
-    let failed = outcomes
-        .iter()
-        .any(|outcome| outcome.verdict == Verdict::Failed);
-    Ok(if failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    let failed = outcomes.iter().any(|outcome| outcome.verdict == Verdict::Failed);
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Step, seconds, verdict; then what went wrong; last, alone on its line, the count.
 fn table(outcomes: &[Outcome]) -> String {
     let mut lines = vec![format!("{:<12} {:>8}  verdict", "step", "seconds")];
-    for Outcome {
-        step,
-        time,
-        verdict,
-        message,
-    } in outcomes
-    {
+    for Outcome { step, time, verdict, message } in outcomes {
         let (seconds, verdict) = match verdict {
             Verdict::Passed => (format!("{:.1}", time.as_secs_f64()), "passed".to_owned()),
-            Verdict::Failed => (
-                format!("{:.1}", time.as_secs_f64()),
-                format!("FAILED: {message}"),
-            ),
+            Verdict::Failed => (format!("{:.1}", time.as_secs_f64()), format!("FAILED: {message}")),
             Verdict::Skipped => ("-".to_owned(), "SKIPPED, as asked".to_owned()),
         };
         lines.push(format!("{:<12} {seconds:>8}  {verdict}", step.name()));
     }
-    let count = |wanted| {
-        outcomes
-            .iter()
-            .filter(|outcome| outcome.verdict == wanted)
-            .count()
-    };
+    let count = |wanted| outcomes.iter().filter(|outcome| outcome.verdict == wanted).count();
     let total: Duration = outcomes.iter().map(|outcome| outcome.time).sum();
     lines.push(format!("{:<12} {:>8.1}", "in all", total.as_secs_f64()));
     lines.push(String::new());
-    lines.push(format!(
-        "{} passed, {} failed",
-        count(Verdict::Passed),
-        count(Verdict::Failed)
-    ));
+    lines.push(format!("{} passed, {} failed", count(Verdict::Passed), count(Verdict::Failed)));
     lines.join("\n")
 }
 
@@ -209,38 +171,20 @@ mod tests {
     use super::*;
 
     fn outcome(step: Step, verdict: Verdict) -> Outcome {
-        let message = if verdict == Verdict::Failed {
-            "it broke".to_owned()
-        } else {
-            String::new()
-        };
-        Outcome {
-            step,
-            time: Duration::from_millis(1500),
-            verdict,
-            message,
-        }
+        let message = if verdict == Verdict::Failed { "it broke".to_owned() } else { String::new() };
+        Outcome { step, time: Duration::from_millis(1500), verdict, message }
     }
 
     #[test]
     fn the_last_line_is_the_count_alone() {
-        let text = table(&[
-            outcome(Step::Format, Verdict::Passed),
-            outcome(Step::Clippy, Verdict::Failed),
-        ]);
+        let text = table(&[outcome(Step::Format, Verdict::Passed), outcome(Step::Clippy, Verdict::Failed)]);
         assert_eq!(text.lines().last(), Some("1 passed, 1 failed"));
-        assert!(
-            text.contains("clippy            1.5  FAILED: it broke"),
-            "{text}"
-        );
+        assert!(text.contains("clippy            1.5  FAILED: it broke"), "{text}");
     }
 
     #[test]
     fn a_step_left_out_is_shown_and_counts_as_neither() {
-        let text = table(&[
-            outcome(Step::Format, Verdict::Passed),
-            outcome(Step::Browsers, Verdict::Skipped),
-        ]);
+        let text = table(&[outcome(Step::Format, Verdict::Passed), outcome(Step::Browsers, Verdict::Skipped)]);
         assert!(text.contains("browsers            -  SKIPPED"), "{text}");
         assert_eq!(text.lines().last(), Some("1 passed, 0 failed"));
     }
@@ -253,20 +197,10 @@ mod tests {
 
     #[test]
     fn only_and_skip_choose() {
-        let args = TestArgs {
-            only: vec![Step::Format, Step::Wasm],
-            skip: vec![Step::Wasm],
-            ..TestArgs::default()
-        };
-        let wanted: Vec<_> = Step::value_variants()
-            .iter()
-            .filter(|step| args.wants(**step))
-            .collect();
+        let args = TestArgs { only: vec![Step::Format, Step::Wasm], skip: vec![Step::Wasm], ..TestArgs::default() };
+        let wanted: Vec<_> = Step::value_variants().iter().filter(|step| args.wants(**step)).collect();
         assert_eq!(wanted, [&Step::SetUp, &Step::Format]);
-        let args = TestArgs {
-            skip: vec![Step::SetUp],
-            ..args
-        };
+        let args = TestArgs { skip: vec![Step::SetUp], ..args };
         assert!(!args.wants(Step::SetUp));
     }
 
@@ -277,34 +211,13 @@ mod tests {
     fn the_command_line_and_the_workspace_share_one_compiled_burn() {
         let features = |selection: &[&str]| -> BTreeMap<String, BTreeSet<String>> {
             let mut command = Command::new("cargo");
-            let form = [
-                "--edges",
-                "normal,build",
-                "--prefix",
-                "none",
-                "--format",
-                "{p}\t{f}",
-            ];
+            let form = ["--edges", "normal,build", "--prefix", "none", "--format", "{p}\t{f}"];
             let project = Project::find().expect("inside the project");
-            command
-                .arg("tree")
-                .args(form)
-                .args(selection)
-                .current_dir(project.root);
+            command.arg("tree").args(form).args(selection).current_dir(project.root);
             let mut found = BTreeMap::<_, BTreeSet<_>>::new();
-            for line in process::output(&mut command)
-                .expect("cargo tree")
-                .lines()
-                .filter(|line| !line.is_empty())
-            {
-                let (package, features) = line
-                    .trim_end_matches(" (*)")
-                    .split_once('\t')
-                    .expect("our form");
-                found
-                    .entry(package.to_owned())
-                    .or_default()
-                    .insert(features.trim_end().to_owned());
+            for line in process::output(&mut command).expect("cargo tree").lines().filter(|line| !line.is_empty()) {
+                let (package, features) = line.trim_end_matches(" (*)").split_once('\t').expect("our form");
+                found.entry(package.to_owned()).or_default().insert(features.trim_end().to_owned());
             }
             found
         };
@@ -317,12 +230,7 @@ mod tests {
             .filter(|package| !package.starts_with("maetok"))
             // More than one set where a crate is built for programs and for build scripts.
             .filter(|package| !alone[*package].is_subset(&workspace[*package]))
-            .map(|package| {
-                format!(
-                    "{package}: {:?}, with the workspace {:?}",
-                    alone[package], workspace[package]
-                )
-            })
+            .map(|package| format!("{package}: {:?}, with the workspace {:?}", alone[package], workspace[package]))
             .collect();
         assert!(differ.is_empty(), "{}", differ.join("\n"));
     }

@@ -65,15 +65,9 @@ pub enum Compiler {
 /// If a compiler cannot be had or a step fails.
 pub fn build(project: &Project, compiler: Compiler) -> Result<()> {
     let compiler = choose(compiler)?;
-    let compiled = project
-        .target
-        .join(TARGET)
-        .join(PROFILE)
-        .join(format!("{NAME}.wasm"));
+    let compiled = project.target.join(TARGET).join(PROFILE).join(format!("{NAME}.wasm"));
     if !compiled.exists() {
-        println!(
-            "compiling the engine, with Burn below it: the first time, ten minutes on two cores."
-        );
+        println!("compiling the engine, with Burn below it: the first time, ten minutes on two cores.");
     }
     process::run(cargo(compiler).current_dir(&project.root))?;
     // The optimiser is an npm package, pinned by the front's lock file.
@@ -82,21 +76,12 @@ pub fn build(project: &Project, compiler: Compiler) -> Result<()> {
     let inputs = [
         Input::Path(compiled.clone()),
         Input::Path(optimiser(project).join("package.json")),
-        Input::Text(format!(
-            "{} {OPTIMISE} {FEATURES:?}",
-            wasm_bindgen_version(project)?
-        )),
+        Input::Text(format!("{} {OPTIMISE} {FEATURES:?}", wasm_bindgen_version(project)?)),
     ];
-    stamp::when_changed(
-        &project.notes(),
-        "bindings",
-        &inputs,
-        &[project.bindings()],
-        || {
-            bind(&compiled, &project.bindings())?;
-            optimise(project, &project.bindings().join(format!("{NAME}_bg.wasm")))
-        },
-    )?;
+    stamp::when_changed(&project.notes(), "bindings", &inputs, &[project.bindings()], || {
+        bind(&compiled, &project.bindings())?;
+        optimise(project, &project.bindings().join(format!("{NAME}_bg.wasm")))
+    })?;
     Ok(())
 }
 
@@ -112,9 +97,7 @@ fn choose(wish: Compiler) -> Result<Compiler> {
         if ready() {
             Ok(())
         } else {
-            Err(anyhow!(
-                "rustup installed {TARGET}, but for another compiler than the one in use"
-            ))
+            Err(anyhow!("rustup installed {TARGET}, but for another compiler than the one in use"))
         }
     };
     match wish {
@@ -136,13 +119,10 @@ fn choose(wish: Compiler) -> Result<Compiler> {
             &format!("Debian's packages {}", DEBIAN.join(", ")),
             "to compile the engine for the browser without rustup's target",
         );
-        setup::apt_install(&DEBIAN).context(
-            "no compiler for WebAssembly: rustup's target cannot be had, nor Debian's packages",
-        )?;
+        setup::apt_install(&DEBIAN)
+            .context("no compiler for WebAssembly: rustup's target cannot be had, nor Debian's packages")?;
     }
-    println!(
-        "set-up: compiling for the browser with Debian's Rust, which builds its standard library from source."
-    );
+    println!("set-up: compiling for the browser with Debian's Rust, which builds its standard library from source.");
     Ok(Compiler::Debian)
 }
 
@@ -151,21 +131,10 @@ fn cargo(compiler: Compiler) -> Command {
     let debian = compiler == Compiler::Debian;
     // rustup's stand-ins come first on the search path: Debian's have to be named in full.
     let mut cargo = Command::new(if debian { "/usr/bin/cargo" } else { "cargo" });
-    cargo.args([
-        "build",
-        "--profile",
-        PROFILE,
-        "--target",
-        TARGET,
-        "--package",
-        PACKAGE,
-    ]);
+    cargo.args(["build", "--profile", PROFILE, "--target", TARGET, "--package", PACKAGE]);
     if debian {
         // The standard library's source is only open to nightly compilers and those told to act as one.
-        cargo
-            .arg("-Zbuild-std=std,panic_abort")
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env("RUSTC", "/usr/bin/rustc");
+        cargo.arg("-Zbuild-std=std,panic_abort").env("RUSTC_BOOTSTRAP", "1").env("RUSTC", "/usr/bin/rustc");
         cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld-22");
         // Left behind by the rustup toolchain that runs this very program.
         for variable in ["RUSTUP_TOOLCHAIN", "LD_LIBRARY_PATH", "CARGO", "RUSTDOC"] {
@@ -184,10 +153,7 @@ fn bind(compiled: &Path, folder: &Path) -> Result<()> {
     }
     let mut bindgen = Bindgen::new();
     bindgen.input_path(compiled).out_name(NAME).typescript(true);
-    bindgen
-        .web(true)
-        .and_then(|bindgen| bindgen.generate(folder))
-        .map_err(|error| anyhow!("the bindings: {error:#}"))
+    bindgen.web(true).and_then(|bindgen| bindgen.generate(folder)).map_err(|error| anyhow!("the bindings: {error:#}"))
 }
 
 /// Where npm puts binaryen.
@@ -199,21 +165,13 @@ fn optimiser(project: &Project) -> PathBuf {
 fn optimise(project: &Project, module: &Path) -> Result<()> {
     let program = project.web().join("node_modules/.bin/wasm-opt");
     if !program.exists() {
-        bail!(
-            "{} is missing although npm installed the front's packages; is binaryen among them?",
-            program.display()
-        );
+        bail!("{} is missing although npm installed the front's packages; is binaryen among them?", program.display());
     }
     let smaller = module.with_extension("optimised");
     println!("optimising {}.", module.display());
     let before = fs::metadata(module)?.len();
     let mut command = Command::new(program);
-    command
-        .arg(OPTIMISE)
-        .args(FEATURES)
-        .arg(module)
-        .arg("-o")
-        .arg(&smaller);
+    command.arg(OPTIMISE).args(FEATURES).arg(module).arg("-o").arg(&smaller);
     process::run(&mut command)?;
     fs::rename(&smaller, module).with_context(|| format!("cannot replace {}", module.display()))?;
     println!("  {before} bytes, now {}.", fs::metadata(module)?.len());
@@ -222,16 +180,13 @@ fn optimise(project: &Project, module: &Path) -> Result<()> {
 
 /// The pinned version, as the lock file has it.
 fn wasm_bindgen_version(project: &Project) -> Result<String> {
-    let lock =
-        fs::read_to_string(project.root.join("Cargo.lock")).context("cannot read Cargo.lock")?;
+    let lock = fs::read_to_string(project.root.join("Cargo.lock")).context("cannot read Cargo.lock")?;
     version_in_lock(&lock, "wasm-bindgen").context("Cargo.lock names no wasm-bindgen")
 }
 
 /// The version of `package` in the text of a lock file.
 fn version_in_lock(lock: &str, package: &str) -> Option<String> {
-    let entry = lock
-        .split_once(&format!("name = \"{package}\"\nversion = \""))?
-        .1;
+    let entry = lock.split_once(&format!("name = \"{package}\"\nversion = \""))?.1;
     Some(entry.split_once('"')?.0.to_owned())
 }
 
@@ -244,22 +199,14 @@ mod tests {
         let project = Project::find().expect("inside the project");
         let lock = fs::read_to_string(project.root.join("Cargo.lock")).expect("lock file");
         let library = version_in_lock(&lock, "wasm-bindgen").expect("locked");
-        assert_eq!(
-            Some(library),
-            version_in_lock(&lock, "wasm-bindgen-cli-support")
-        );
+        assert_eq!(Some(library), version_in_lock(&lock, "wasm-bindgen-cli-support"));
     }
 
     #[test]
     fn debians_cargo_is_called_past_rustup() {
         let command = cargo(Compiler::Debian);
         assert_eq!(command.get_program(), "/usr/bin/cargo");
-        let variable = |name: &str| {
-            command
-                .get_envs()
-                .find(|(key, _)| *key == name)
-                .and_then(|(_, value)| value)
-        };
+        let variable = |name: &str| command.get_envs().find(|(key, _)| *key == name).and_then(|(_, value)| value);
         assert_eq!(variable("RUSTC"), Some("/usr/bin/rustc".as_ref()));
         assert!(process::line(&command).contains("-Zbuild-std=std,panic_abort"));
     }

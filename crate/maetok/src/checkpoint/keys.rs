@@ -77,11 +77,7 @@ mod tests {
     #[test]
     fn paths_become_official_keys() {
         let cases: [(&[&str], &str, &str); 7] = [
-            (
-                &["blocks", "3", "ada_ln_modulation", "weight"],
-                "Struct:Linear",
-                "blocks.3.adaLN_modulation.1.weight",
-            ),
+            (&["blocks", "3", "ada_ln_modulation", "weight"], "Struct:Linear", "blocks.3.adaLN_modulation.1.weight"),
             (&["t_embedder", "mlp_in", "bias"], "Struct:Linear", "t_embedder.mlp.0.bias"),
             (&["t_embedder", "mlp_out", "weight"], "Struct:Linear", "t_embedder.mlp.2.weight"),
             (&["block", "mlp_in", "bias"], "Struct:Linear", "block.mlp_in.bias"),

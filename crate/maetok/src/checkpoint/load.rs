@@ -87,7 +87,8 @@ fn listed(names: &[String]) -> String {
 /// [`Error::Weights`] if a file is damaged; [`Error::WeightsMismatch`] with the whole report if a tensor is missing,
 /// mis-shaped, non-finite or of another type.
 pub fn load<M: Module>(module: M, shards: &[&[u8]]) -> Result<(M, LoadReport)> {
-    let mut loader = Loader { tensors: parse(shards)?, path: Path::default(), used: BTreeSet::new(), report: LoadReport::default() };
+    let mut loader =
+        Loader { tensors: parse(shards)?, path: Path::default(), used: BTreeSet::new(), report: LoadReport::default() };
     let module = module.map(&mut loader);
     let Loader { tensors, used, mut report, .. } = loader;
     report.unused = tensors
@@ -129,10 +130,8 @@ pub fn shapes<M: Module>(module: &M) -> Vec<(String, Vec<usize>)> {
 /// [`Error::Weights`] if the file is damaged.
 pub fn tensor_names(bytes: &[u8]) -> Result<Vec<(String, String, Vec<usize>)>> {
     let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(bytes, &e))?;
-    let mut names: Vec<_> = file
-        .iter()
-        .map(|(name, view)| (name.to_owned(), view.dtype().to_string(), view.shape().to_vec()))
-        .collect();
+    let mut names: Vec<_> =
+        file.iter().map(|(name, view)| (name.to_owned(), view.dtype().to_string(), view.shape().to_vec())).collect();
     names.sort();
     Ok(names)
 }

@@ -318,7 +318,10 @@ fn one_flipped_byte_a_wrong_size_and_a_missing_file_are_found() {
     flipped[whole.len() / 2] ^= 1;
     fs::write(&weights, &flipped).expect("writes");
     let error = folder_refusal(&at);
-    assert!(matches!(&error, Error::Checksum { what: "SHA-256", path, .. } if path == "sit/model.safetensors"), "{error}");
+    assert!(
+        matches!(&error, Error::Checksum { what: "SHA-256", path, .. } if path == "sit/model.safetensors"),
+        "{error}"
+    );
     fs::write(&weights, &whole[..whole.len() - 9]).expect("writes");
     assert!(matches!(folder_refusal(&at), Error::Checksum { what: "size", .. }));
     fs::remove_file(&weights).expect("removes");
@@ -331,7 +334,8 @@ fn manifests_that_point_outside_their_folder_are_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     let at = dir.path().join("toy");
     fs::write(dir.path().join("secret"), "keep out").expect("writes");
-    for path in ["../secret", "/etc/hostname", "a/../../secret", "C:\\secret", "..\\secret", "a//b", "", "./x", "a\0b"] {
+    for path in ["../secret", "/etc/hostname", "a/../../secret", "C:\\secret", "..\\secret", "a//b", "", "./x", "a\0b"]
+    {
         folder(&at);
         edit(&at, |json| json["files"][0]["path"] = path.into());
         let error = folder_refusal(&at);

@@ -112,7 +112,12 @@ impl SitConfig {
         if !self.vae_1d {
             return Err(Error::config("vae_1d", false, "true: only 1-D latents are implemented"));
         }
-        if self.tokens == 0 || self.channels == 0 || self.classes == 0 || self.mlp_ratio.is_nan() || self.mlp_ratio <= 0.0 {
+        if self.tokens == 0
+            || self.channels == 0
+            || self.classes == 0
+            || self.mlp_ratio.is_nan()
+            || self.mlp_ratio <= 0.0
+        {
             return Err(Error::config("input_size", self.tokens, "positive sizes"));
         }
         Ok(())
@@ -140,9 +145,8 @@ impl SitConfig {
 }
 
 fn xavier(input: usize, output: usize, device: &Device) -> Linear {
-    let mut linear = LinearConfig::new(input, output)
-        .with_initializer(Initializer::XavierUniform { gain: 1.0 })
-        .init(device);
+    let mut linear =
+        LinearConfig::new(input, output).with_initializer(Initializer::XavierUniform { gain: 1.0 }).init(device);
     linear.bias = Some(Initializer::Zeros.init([output], device));
     linear
 }

@@ -111,7 +111,9 @@ mod tests {
 
     #[test]
     fn ssim_of_a_pattern_and_its_negative_is_negative() {
-        let board = |flip: u32| RgbImage::from_fn(24, 24, |x, y| Rgb([if (x + y + flip).is_multiple_of(2) { 40 } else { 215 }; 3]));
+        let board = |flip: u32| {
+            RgbImage::from_fn(24, 24, |x, y| Rgb([if (x + y + flip).is_multiple_of(2) { 40 } else { 215 }; 3]))
+        };
         assert!(ssim(&board(0), &board(1)) < -0.9);
     }
 

@@ -90,11 +90,8 @@ impl Pca {
         let back = self.reconstruct(rows, k, device);
         let square = |(a, b): (&f32, &f32)| f64::from(a - b).powi(2);
         let mse = |(a, b): (&[f32], &[f32])| a.iter().zip(b).map(square).sum::<f64>() / width as f64;
-        let each: Vec<f64> = rows
-            .chunks_exact(width)
-            .zip(back.chunks_exact(width))
-            .map(|pair| psnr_of_mse(mse(pair), peak))
-            .collect();
+        let each: Vec<f64> =
+            rows.chunks_exact(width).zip(back.chunks_exact(width)).map(|pair| psnr_of_mse(mse(pair), peak)).collect();
         each.iter().sum::<f64>() / each.len() as f64
     }
 }

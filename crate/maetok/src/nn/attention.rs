@@ -66,11 +66,7 @@ impl Attention {
         let dim = width / self.heads;
         assert_shape!(x, [batch, tokens, self.heads * dim]);
 
-        let qkv = self
-            .qkv
-            .forward(x)
-            .reshape([batch, tokens, 3, self.heads, dim])
-            .permute([2, 0, 3, 1, 4]); // [3, B, A, T, d]
+        let qkv = self.qkv.forward(x).reshape([batch, tokens, 3, self.heads, dim]).permute([2, 0, 3, 1, 4]); // [3, B, A, T, d]
         let part = |i: usize| qkv.clone().slice(s![i..i + 1, .., .., .., ..]).squeeze_dim::<4>(0);
         let norm = |norm: &Option<LayerNorm>, x: Tensor<4>| match norm {
             Some(norm) => norm.forward(x),

@@ -13,9 +13,7 @@ pub struct LayerScale {
 impl LayerScale {
     /// Starts at `value` in every channel; 1e-5 in the official code.
     pub fn new(width: usize, value: f64, device: &Device) -> Self {
-        Self {
-            gamma: Initializer::Constant { value }.init([width], device),
-        }
+        Self { gamma: Initializer::Constant { value }.init([width], device) }
     }
 
     /// `[B, T, D] -> [B, T, D]`.

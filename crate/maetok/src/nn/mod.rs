@@ -25,18 +25,15 @@ use burn::tensor::{Device, Tensor};
 
 /// A `Linear` as the official ViT code starts it: weights normal with `std`, bias zero.
 pub(crate) fn linear_normal(input: usize, output: usize, std: f64, device: &Device) -> Linear {
-    let mut linear = LinearConfig::new(input, output)
-        .with_initializer(Initializer::Normal { mean: 0.0, std })
-        .init(device);
+    let mut linear =
+        LinearConfig::new(input, output).with_initializer(Initializer::Normal { mean: 0.0, std }).init(device);
     linear.bias = Some(Initializer::Zeros.init([output], device));
     linear
 }
 
 /// A `Linear` of zeros: adaLN and MoVQ modulations start this way, so that a block starts as the identity.
 pub(crate) fn linear_zero(input: usize, output: usize, device: &Device) -> Linear {
-    LinearConfig::new(input, output)
-        .with_initializer(Initializer::Zeros)
-        .init(device)
+    LinearConfig::new(input, output).with_initializer(Initializer::Zeros).init(device)
 }
 
 /// Applies `linear` to rows `[B, D]`, never as a vector–matrix product.

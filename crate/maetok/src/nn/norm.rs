@@ -19,11 +19,7 @@ pub struct LayerNorm {
 impl LayerNorm {
     /// Scale 1, shift 0, over `width` values; `eps` is 1e-6 in the ViTs and 1e-5 in SiT's qk-norm.
     pub fn new(width: usize, eps: f64, device: &Device) -> Self {
-        Self {
-            weight: Initializer::Ones.init([width], device),
-            bias: Initializer::Zeros.init([width], device),
-            eps,
-        }
+        Self { weight: Initializer::Ones.init([width], device), bias: Initializer::Zeros.init([width], device), eps }
     }
 
     /// `[.., D] -> [.., D]`.

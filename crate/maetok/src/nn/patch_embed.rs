@@ -56,8 +56,10 @@ pub fn unpatchify(tokens: Tensor<3>, patch: usize) -> Tensor<4> {
     let [batch, patches, _] = tokens.dims();
     let side = patches.isqrt();
     assert_shape!(tokens, [batch, side * side, patch * patch * 3]);
-    tokens
-        .reshape([batch, side, side, patch, patch, 3])
-        .permute([0, 5, 1, 3, 2, 4])
-        .reshape([batch, 3, side * patch, side * patch])
+    tokens.reshape([batch, side, side, patch, patch, 3]).permute([0, 5, 1, 3, 2, 4]).reshape([
+        batch,
+        3,
+        side * patch,
+        side * patch,
+    ])
 }

@@ -17,7 +17,9 @@ pub fn sinusoid_1d(tokens: usize, width: usize, device: &Device) -> Tensor<2> {
 pub fn sinusoid_2d(points: &[[f64; 2]], width: usize, theta: f64, device: &Device) -> Tensor<2> {
     let rows = points
         .iter()
-        .flat_map(|[x, y]| interleaved(*x, width / 2, theta).chain(interleaved(*y, width / 2, theta)).collect::<Vec<_>>())
+        .flat_map(|[x, y]| {
+            interleaved(*x, width / 2, theta).chain(interleaved(*y, width / 2, theta)).collect::<Vec<_>>()
+        })
         .collect::<Vec<f32>>();
     Tensor::from_data(TensorData::new(rows, [points.len(), width]), device)
 }

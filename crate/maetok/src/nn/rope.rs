@@ -31,17 +31,12 @@ impl RopeTable {
         let side = patches.isqrt();
         let coordinate = |of: fn(usize, usize) -> usize| {
             let values: Vec<f32> = (0..patches).map(|n| of(n, side) as f32).collect();
-            Tensor::<2>::from_data(TensorData::new(values, [patches, 1]), &device)
-                .reshape([1, 1, patches, 1])
+            Tensor::<2>::from_data(TensorData::new(values, [patches, 1]), &device).reshape([1, 1, patches, 1])
         };
         let x = coordinate(|n, side| n % side);
         let y = coordinate(|n, side| n / side);
-        let per_head = |axis: usize| {
-            freqs
-                .clone()
-                .slice(s![axis..axis + 1, .., ..])
-                .reshape([depth, heads, 1, pairs / heads])
-        };
+        let per_head =
+            |axis: usize| freqs.clone().slice(s![axis..axis + 1, .., ..]).reshape([depth, heads, 1, pairs / heads]);
         let angle = x * per_head(0) + y * per_head(1); // [depth, A, N, d/2]
         Self { cos: angle.clone().cos(), sin: angle.sin() }
     }
@@ -70,14 +65,9 @@ pub fn rotate(x: Tensor<4>, table: &(Tensor<3>, Tensor<3>), first: usize) -> Ten
     let pairs = image.reshape([batch, heads, patches, dim / 2, 2]);
     let even = pairs.clone().slice(s![.., .., .., .., 0..1]).squeeze_dim::<4>(4); // [B, A, N, d/2]
     let odd = pairs.slice(s![.., .., .., .., 1..2]).squeeze_dim::<4>(4);
-    let turned = Tensor::stack::<5>(
-        vec![
-            even.clone() * cos.clone() - odd.clone() * sin.clone(),
-            even * sin + odd * cos,
-        ],
-        4,
-    )
-    .reshape([batch, heads, patches, dim]); // [B, A, N, d]
+    let turned =
+        Tensor::stack::<5>(vec![even.clone() * cos.clone() - odd.clone() * sin.clone(), even * sin + odd * cos], 4)
+            .reshape([batch, heads, patches, dim]); // [B, A, N, d]
 
     let mut parts = Vec::with_capacity(3);
     if first > 0 {
@@ -94,9 +84,7 @@ pub fn rotate(x: Tensor<4>, table: &(Tensor<3>, Tensor<3>), first: usize) -> Ten
 /// random angle per block and head. `d` must be divisible by 4.
 pub fn mixed_frequencies(depth: usize, heads: usize, dim: usize, theta: f64, device: &Device) -> Param<Tensor<3>> {
     let quarter = dim / 4;
-    let magnitudes: Vec<f32> = (0..quarter)
-        .map(|k| theta.powf(-4.0 * k as f64 / dim as f64) as f32)
-        .collect();
+    let magnitudes: Vec<f32> = (0..quarter).map(|k| theta.powf(-4.0 * k as f64 / dim as f64) as f32).collect();
     let magnitudes = Tensor::<1>::from_floats(magnitudes.as_slice(), device).reshape([1, 1, quarter]);
     let turn = std::f64::consts::TAU;
     let phi = Tensor::<3>::random([depth, heads, 1], Distribution::Uniform(0.0, turn), device);

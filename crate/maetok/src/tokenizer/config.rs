@@ -157,9 +157,8 @@ impl TokenizerConfig {
     /// # Errors
     /// [`Error::Config`] if a field is missing or names a variant that is not implemented.
     pub fn from_json(json: &[u8]) -> Result<Self> {
-        let flat: Flat = serde_json::from_slice(json).map_err(|e| {
-            Error::config("config.json", e, "the flat fields of an official tokenizer configuration")
-        })?;
+        let flat: Flat = serde_json::from_slice(json)
+            .map_err(|e| Error::config("config.json", e, "the flat fields of an official tokenizer configuration"))?;
         if flat.to_pixel != "linear" {
             return Err(Error::config("to_pixel", &flat.to_pixel, "\"linear\""));
         }
@@ -194,7 +193,8 @@ impl TokenizerConfig {
     /// Writes the flat fields; [`from_json`](Self::from_json) reads them back.
     pub fn to_json(&self) -> String {
         let (drop, drop_max) = self.token_drop.unwrap_or((0.0, 0.0));
-        let decoder = if self.decoder_movq { "vit_base_patch14_dinov2_movqv2" } else { "vit_base_patch14_dinov2.lvd142m" };
+        let decoder =
+            if self.decoder_movq { "vit_base_patch14_dinov2_movqv2" } else { "vit_base_patch14_dinov2.lvd142m" };
         let flat = Flat {
             image_size: self.image_size,
             enc_patch_size: self.patch_size,
@@ -241,7 +241,11 @@ impl TokenizerConfig {
             return Err(Error::config("num_latent_tokens", self.latent_tokens, "at least one token of one channel"));
         }
         if self.use_ape && !self.decoder_class_token {
-            return Err(Error::config("dec_cls_token", false, "true with use_ape: the position table has a row for it"));
+            return Err(Error::config(
+                "dec_cls_token",
+                false,
+                "true with use_ape: the position table has a row for it",
+            ));
         }
         if let Some((lo, hi)) = self.token_drop
             && !(0.0 < lo && lo <= hi && hi < 1.0)

@@ -58,9 +58,9 @@ impl Encoder {
             latent_tokens: token(config.latent_tokens),
             latent_pos_embed: token(config.latent_tokens),
             mask_token: config.token_drop.map(|_| token(1)),
-            freqs: config.use_rope.then(|| {
-                mixed_frequencies(size.depth, size.heads, size.width / size.heads, config.rope_theta, device)
-            }),
+            freqs: config
+                .use_rope
+                .then(|| mixed_frequencies(size.depth, size.heads, size.width / size.heads, config.rope_theta, device)),
             heads: size.heads,
         }
     }

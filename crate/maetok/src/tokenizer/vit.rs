@@ -37,13 +37,7 @@ impl Block {
     pub fn plain(size: VitSize, layer_scale: f64, device: &Device) -> Self {
         let norm = || Some(LayerNorm::new(size.width, EPS, device));
         let scale = || Some(LayerScale::new(size.width, layer_scale, device));
-        Self {
-            norm1: norm(),
-            ls1: scale(),
-            norm2: norm(),
-            ls2: scale(),
-            ..Self::movq(size, None, device)
-        }
+        Self { norm1: norm(), ls1: scale(), norm2: norm(), ls2: scale(), ..Self::movq(size, None, device) }
     }
 
     /// A block modulated by latents of `channels` channels.

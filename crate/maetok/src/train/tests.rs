@@ -207,6 +207,39 @@ fn a_generator_trains_resumes_and_is_packed_into_a_model_that_samples() {
     assert_eq!(losses(&run), losses(&parts));
     assert_eq!(losses(&run).len(), 6);
 
+    let request =
+        pack::Pack { generator: Some(run), data: Some(data), name: "shapes".into(), ..pack::Pack::new(&tokenizer) };
+    let manifest = pack::pack(&request, &model).unwrap();
+    assert_eq!(manifest.classes.iter().map(|class| class.label.as_str()).collect::<Vec<_>>(), ["Boxes", "Discs"]);
+    let pipeline = Pipeline::load(&ModelFiles::from_folder(&model).unwrap(), &device).unwrap();
+    let request = SampleRequest { class: 1, steps: 3, ..SampleRequest::default() };
+    let sampled = pollster::block_on(pipeline.sample(request, |_| ())).unwrap();
+    assert_eq!(sampled.width() as usize, SIZE);
+}
+
+#[test]
+fn a_generator_of_another_tokenizer_is_not_packed() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    draw_pictures(&data, 4);
+    let device = Device::flex();
+    let tokenizer = |seed: u64| {
+        let out = dir.path().join(format!("tokenizer-{seed}"));
+        let settings = TokenizerTraining { seed, ..settings(&data, 1) };
+        TokenizerTrainer::new(settings, tiny(), &out, false, &device).unwrap().run().unwrap();
+        out
+    };
+    let (first, second) = (tokenizer(1), tokenizer(2));
+    let run = dir.path().join("sit");
+    let settings = DiffusionTraining {
+        data: data.clone(),
+        tokenizer: first,
+        pace: settings(&data, 1).pace,
+        batch: 2,
+        ..DiffusionTraining::default()
+    };
+    let config = SitConfig { width: 32, depth: 1, heads: 2, ..SitConfig::toon(2) };
+    DiffusionTrainer::new(settings, config, &run, false, &device).unwrap().run().unwrap();
     let request = pack::Pack { generator: Some(run), ..pack::Pack::new(&second) };
     let error = pack::pack(&request, &dir.path().join("model")).unwrap_err();
     assert!(error.to_string().contains("another tokenizer"), "{error}");
