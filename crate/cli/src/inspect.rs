@@ -158,7 +158,10 @@ fn line(name: &str, value: &Value) -> String {
     }
 }
 
-fn model_folder(path: &Path) -> Result<(Vec<(String, Value)>, Vec<Network>)> {
+/// What a manifest says, by field name.
+type About = Vec<(String, Value)>;
+
+fn model_folder(path: &Path) -> Result<(About, Vec<Network>)> {
     let files = ModelFiles::from_folder(path)?;
     let manifest = &files.manifest;
     let mut networks = Vec::new();

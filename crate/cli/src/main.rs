@@ -48,7 +48,7 @@ enum Command {
     Eval(eval::Arguments),
     /// Trains a tokenizer or a generator, or packs trained runs as a model folder.
     #[command(subcommand)]
-    Train(train::Train),
+    Train(Box<train::Train>),
 }
 
 fn main() -> ExitCode {

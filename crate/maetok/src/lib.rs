@@ -10,6 +10,9 @@
 //!
 //! Source: Chen et al. 2025, *Masked Autoencoders Are Effective Tokenizers for Diffusion Models*, arXiv 2502.03444.
 
+// A library speaks through its results and events; what is printed is the front's choice.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod checkpoint;
 pub mod device;
 pub mod diffusion;

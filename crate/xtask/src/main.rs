@@ -8,8 +8,6 @@
 //! browser module?), [`front_end`] (how does TypeScript become a page?), [`serve`] (what does the
 //! browser receive?), [`test`] (what is tested?).
 
-#![allow(clippy::print_stdout, reason = "a command line tool speaks on its standard output")]
-
 mod compress;
 mod data;
 mod front_end;

@@ -1,7 +1,6 @@
 //! Prints the parity report as a table: worst relative error by reference file and device.
 //!
 //! Run the parity tests first; the lines of `target/parity-report.jsonl` are from the last run that reached them.
-#![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
 use std::collections::{BTreeMap, BTreeSet};
 

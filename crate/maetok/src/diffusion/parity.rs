@@ -61,7 +61,7 @@ fn check_label_drop(acts: &Fixture, on: &TestDevice, sit: &Sit, classes: usize) 
         labels.into_iter().zip(dropped).map(|(y, drop)| if drop == 1 { classes as i64 } else { y }).collect();
     let count = labels.len();
     let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), &on.device);
-    acts.assert_close("label_drop.emb", on, &sit.embed_labels(labels), Tolerance::SINGLE_MODULE);
+    acts.assert_close("label_drop.emb", on, sit.embed_labels(labels), Tolerance::SINGLE_MODULE);
     ["label_drop.force_ids", "label_drop.emb"].map(str::to_owned)
 }
 
@@ -84,7 +84,7 @@ fn parity_timestep_embedding_and_positions() {
     let misc = Fixture::open("misc.safetensors");
     for on in devices() {
         let t = misc.tensor::<1>("timestep.t", &on.device);
-        misc.assert_close("timestep.emb256", &on, &timestep_sinusoid(t), Tolerance::SINGLE_MODULE);
+        misc.assert_close("timestep.emb256", &on, timestep_sinusoid(t), Tolerance::SINGLE_MODULE);
         for name in misc.names().into_iter().filter(|n| n.starts_with("pos1d.")) {
             let mut parts = name.split('.').skip(1);
             let (tokens, width) = parts.next().and_then(|size| size.split_once('x')).expect("tokens x width");
