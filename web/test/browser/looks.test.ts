@@ -66,7 +66,8 @@ describe("looks", () => {
         mkdirSync(join(README, ".."), { recursive: true });
         const card = await page.$(".card");
         const box = (await card!.boundingBox())!;
-        await page.screenshot({ path: README as `${string}.png`, clip: { x: 0, y: 0, width, height: Math.ceil(box.y + box.height + 20) }, fullPage: true });
+        const height = Math.ceil(box.y + box.height + 20);
+        await page.screenshot({ path: README as `${string}.png`, clip: { x: 0, y: 0, width, height }, captureBeyondViewport: true });
       }
       await studio.upload(ownPicture(folder));
       await studio.scores();
