@@ -9,6 +9,6 @@ mod fixture;
 mod hash;
 
 pub use compare::{Tolerance, Values, assert_close, report_path};
-pub use devices::{TestDevice, cpu, devices};
+pub use devices::{TestDevice, cpu, devices, say};
 pub use fixture::{Fixture, fixtures, manifest, reference};
 pub use hash::{HashScales, Key, hash_uniform, keys};

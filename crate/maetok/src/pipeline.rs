@@ -43,6 +43,11 @@ impl Default for SampleRequest {
 }
 
 impl SampleRequest {
+    fn guidance(&self) -> Guidance {
+        let (low, high) = self.interval;
+        Guidance { scale: self.guidance, low, high }
+    }
+
     /// Checks every field against its range and the model's classes.
     ///
     /// # Errors
@@ -170,8 +175,7 @@ impl Pipeline {
         self.generator()?;
         let (tokens, channels) = self.latent_shape();
         let noise = Rng::new(request.seed, NOISE_STREAM).normals(tokens * channels);
-        let (low, high) = request.interval;
-        let guidance = Guidance { scale: request.guidance, low, high };
+        let guidance = request.guidance();
         Ok(SampleRun {
             trajectory: Trajectory::new(request.sampler, self.manifest.path_type, guidance, request.steps, noise),
             noise: Rng::new(request.seed, SDE_STREAM),
@@ -185,8 +189,7 @@ impl Pipeline {
     /// If the device fails.
     pub async fn step(&self, run: &mut SampleRun) -> Result<Option<Step>> {
         let class = run.request.class;
-        let (low, high) = run.request.interval;
-        let guidance = Guidance { scale: run.request.guidance, low, high };
+        let guidance = run.request.guidance();
         let values = run.trajectory.state().len();
         let noise = &mut run.noise;
         let progress = run
