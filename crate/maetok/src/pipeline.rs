@@ -136,6 +136,10 @@ impl Pipeline {
     pub fn load(files: &ModelFiles, device: &Device) -> Result<Self> {
         let manifest = files.manifest.clone();
         let config = TokenizerConfig::from_json(files.file(&manifest.tokenizer.config)?)?;
+        if config.image_size != manifest.image_size {
+            let got = format!("{} pixels", config.image_size);
+            return Err(Error::config("image_size", got, format!("the {} of the manifest", manifest.image_size)));
+        }
         let tokenizer = config.init(device)?;
         let tokenizer = checkpoint::load(tokenizer, &shards(files, &manifest.tokenizer)?)?.0;
         let generator = match &manifest.generator {

@@ -52,29 +52,22 @@ impl fmt::Display for LoadReport {
             .iter()
             .map(|m| format!("{} (the model has {:?}, the file {:?})", m.name, m.want, m.got))
             .collect();
+        if self.is_complete() {
+            return write!(f, "{} tensors loaded, {} unused", self.loaded, self.unused.len());
+        }
+        // Unused tensors tell of a renamed one, so they belong to the report of what is missing.
         let parts: Vec<String> = [
             ("missing", &self.missing),
             ("mis-shaped", &shapes),
             ("non-finite", &self.nonfinite),
             ("not stored as f32, f16 or bf16", &self.mistyped),
+            ("not used", &self.unused),
         ]
         .into_iter()
         .filter(|(_, names)| !names.is_empty())
-        .map(|(what, names)| format!("{} {what}: {}", names.len(), listed(names)))
+        .map(|(what, names)| format!("{} {what}: {}", names.len(), names.join(", ")))
         .collect();
-        if parts.is_empty() {
-            return write!(f, "{} tensors loaded, {} unused", self.loaded, self.unused.len());
-        }
         write!(f, "{}", parts.join("; "))
-    }
-}
-
-/// The first names of a list that can have hundreds; the report itself holds them all.
-fn listed(names: &[String]) -> String {
-    const SHOWN: usize = 6;
-    match names.len().checked_sub(SHOWN) {
-        None | Some(0) => names.join(", "),
-        Some(more) => format!("{} and {more} more", names[..SHOWN].join(", ")),
     }
 }
 

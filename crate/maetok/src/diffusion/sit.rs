@@ -15,9 +15,14 @@ use serde::{Deserialize, Serialize};
 use super::embed::{LabelEmbedder, TimestepEmbedder};
 use crate::nn::pos_embed::sinusoid_1d;
 use crate::nn::{Attention, AttentionConfig, Gelu, Mlp, MlpConfig, Probe, linear_rows, linear_zero, normalize};
+use crate::tokenizer::{MAX_TOKENS, MAX_WIDTH, VitSize};
 use crate::{Error, Result};
 
 const EPS: f64 = 1e-6;
+/// Most classes; see the bounds of [`VitSize`].
+const MAX_CLASSES: usize = 1 << 20;
+/// Widest MLP over the width.
+const MAX_MLP_RATIO: f64 = 16.0;
 
 /// Sizes of a [`Sit`]; serialises as the official flat `config.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,7 +87,7 @@ impl SitConfig {
 
     /// The shipped generator on the latents of [`TokenizerConfig::toon_64`](crate::tokenizer::TokenizerConfig::toon_64).
     pub fn toon(classes: usize) -> Self {
-        Self { tokens: 32, channels: 16, width: 256, depth: 8, heads: 4, classes, ..Self::xl() }
+        Self { tokens: 32, channels: 16, width: 192, depth: 6, heads: 4, classes, ..Self::xl() }
     }
 
     /// Reads an official `config.json`.
@@ -106,19 +111,24 @@ impl SitConfig {
     /// # Errors
     /// [`Error::Config`] naming the first field that does not.
     pub fn validate(&self) -> Result<()> {
-        if self.heads == 0 || self.width == 0 || !self.width.is_multiple_of(self.heads) {
-            return Err(Error::config("num_heads", self.heads, "a divisor of hidden_size"));
-        }
+        VitSize { width: self.width, depth: self.depth, heads: self.heads }.check()?;
         if !self.vae_1d {
             return Err(Error::config("vae_1d", false, "true: only 1-D latents are implemented"));
         }
-        if self.tokens == 0
-            || self.channels == 0
-            || self.classes == 0
-            || self.mlp_ratio.is_nan()
-            || self.mlp_ratio <= 0.0
-        {
-            return Err(Error::config("input_size", self.tokens, "positive sizes"));
+        for (field, value, most) in [
+            ("input_size", self.tokens, MAX_TOKENS),
+            ("in_channels", self.channels, MAX_WIDTH),
+            ("num_classes", self.classes, MAX_CLASSES),
+        ] {
+            if !(1..=most).contains(&value) {
+                return Err(Error::config(field, value, format!("from 1 to {most}")));
+            }
+        }
+        if !(self.mlp_ratio > 0.0 && self.mlp_ratio <= MAX_MLP_RATIO) {
+            return Err(Error::config("mlp_ratio", self.mlp_ratio, format!("above 0 and at most {MAX_MLP_RATIO}")));
+        }
+        if !(0.0..=1.0).contains(&self.class_dropout_prob) {
+            return Err(Error::config("class_dropout_prob", self.class_dropout_prob, "a probability from 0 to 1"));
         }
         Ok(())
     }
@@ -326,5 +336,21 @@ mod tests {
     #[test]
     fn json_survives_a_round_trip() {
         assert_eq!(SitConfig::from_json(SitConfig::xl().to_json().as_bytes()).unwrap(), SitConfig::xl());
+    }
+
+    #[test]
+    fn sizes_that_no_machine_holds_are_refused_before_anything_is_made() {
+        let small = SitConfig::toon(28);
+        for (config, field) in [
+            (SitConfig { width: 1 << 40, ..small.clone() }, "width"),
+            (SitConfig { depth: 1_000_000_000, ..small.clone() }, "depth"),
+            (SitConfig { tokens: usize::MAX, ..small.clone() }, "input_size"),
+            (SitConfig { classes: 0, ..small.clone() }, "num_classes"),
+            (SitConfig { mlp_ratio: f64::NAN, ..small.clone() }, "mlp_ratio"),
+            (SitConfig { class_dropout_prob: 7.0, ..small.clone() }, "class_dropout_prob"),
+        ] {
+            let message = config.init(&Device::flex()).unwrap_err().to_string();
+            assert!(message.contains(field), "{field}: {message}");
+        }
     }
 }

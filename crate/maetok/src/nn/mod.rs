@@ -15,7 +15,7 @@ pub use attention::{Attention, AttentionConfig};
 pub use layer_scale::LayerScale;
 pub use mlp::{Gelu, Mlp, MlpConfig};
 pub use norm::{LayerNorm, normalize};
-pub use patch_embed::{PatchEmbed, unpatchify};
+pub use patch_embed::{PatchEmbed, patchify, unpatchify};
 pub use probe::Probe;
 pub use rope::{RopeTable, mixed_frequencies};
 

@@ -36,19 +36,37 @@ impl PatchEmbed {
     pub fn forward(&self, image: Tensor<4>) -> Tensor<3> {
         let weight = self.proj.weight.val();
         let [width, channels, patch, _] = weight.dims();
+        let [batch, ..] = image.dims();
+        let patches = self.patches(image);
+        let weight = weight.reshape([width, channels * patch * patch]).transpose(); // [3*p*p, D]
+        let tokens = patches.matmul(weight) + self.proj.bias.val().unsqueeze(); // [B*N, D]
+        let [rows, _] = tokens.dims();
+        tokens.reshape([batch, rows / batch, width])
+    }
+
+    /// What is projected: `[B, 3, H, W] -> [B*N, 3*p*p]`; inside a patch the order is that of the weight, channel,
+    /// row, column.
+    pub fn patches(&self, image: Tensor<4>) -> Tensor<2> {
+        let [_, channels, patch, _] = self.proj.weight.dims();
         let [batch, _, height, side] = image.dims();
         assert_shape!(image, [batch, channels, height, side]);
         let (rows, columns) = (height / patch, side / patch);
-        let values = channels * patch * patch;
-
-        let patches = image
+        image
             .reshape([batch, channels, rows, patch, columns, patch])
             .permute([0, 2, 4, 1, 3, 5])
-            .reshape([batch * rows * columns, values]); // [B*N, 3*p*p]
-        let weight = weight.reshape([width, values]).transpose(); // [3*p*p, D]
-        let tokens = patches.matmul(weight) + self.proj.bias.val().unsqueeze(); // [B*N, D]
-        tokens.reshape([batch, rows * columns, width])
+            .reshape([batch * rows * columns, channels * patch * patch])
     }
+}
+
+/// `[B, 3, H, W] -> [B, N, p*p*3]`; the inverse of [`unpatchify`].
+pub fn patchify(image: Tensor<4>, patch: usize) -> Tensor<3> {
+    let [batch, channels, height, side] = image.dims();
+    let (rows, columns) = (height / patch, side / patch);
+    image.reshape([batch, channels, rows, patch, columns, patch]).permute([0, 2, 4, 3, 5, 1]).reshape([
+        batch,
+        rows * columns,
+        patch * patch * channels,
+    ])
 }
 
 /// `[B, N, p*p*3] -> [B, 3, H, W]` for a square picture; inside a patch the index is `(row * p + column) * 3 + channel`.
@@ -62,4 +80,16 @@ pub fn unpatchify(tokens: Tensor<3>, patch: usize) -> Tensor<4> {
         side * patch,
         side * patch,
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Distribution;
+
+    #[test]
+    fn patches_put_together_again_are_the_picture() {
+        let picture = Tensor::<4>::random([2, 3, 12, 12], Distribution::Default, &Device::flex());
+        assert_eq!(unpatchify(patchify(picture.clone(), 4), 4).into_data(), picture.into_data());
+    }
 }

@@ -15,6 +15,33 @@ pub struct VitSize {
     pub heads: usize,
 }
 
+impl VitSize {
+    /// Checks the bounds of [`MAX_WIDTH`] and [`MAX_DEPTH`].
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming what is out of them.
+    pub fn check(&self) -> Result<()> {
+        if !(1..=MAX_WIDTH).contains(&self.width) {
+            return Err(Error::config("width", self.width, format!("from 1 to {MAX_WIDTH}")));
+        }
+        if !(1..=MAX_DEPTH).contains(&self.depth) {
+            return Err(Error::config("depth", self.depth, format!("from 1 to {MAX_DEPTH} blocks")));
+        }
+        if self.heads == 0 || !self.width.is_multiple_of(self.heads) {
+            return Err(Error::config("heads", self.heads, "a divisor of the width"));
+        }
+        Ok(())
+    }
+}
+
+/// Widest network that is built. The bounds are far above every published model; they exist so that a damaged or
+/// hostile configuration is answered with a sentence and not with the end of all memory.
+pub const MAX_WIDTH: usize = 8192;
+/// Most blocks of a network.
+pub const MAX_DEPTH: usize = 256;
+/// Most patches or latent tokens.
+pub const MAX_TOKENS: usize = 65_536;
+
 /// Sizes of a [`Tokenizer`](super::Tokenizer).
 ///
 /// Reads and writes the flat fields of the official `config.json`; sizes that the official code derives from a model
@@ -229,7 +256,15 @@ impl TokenizerConfig {
         if !divides(self.image_size, self.patch_size) || self.image_size > 4096 {
             return Err(Error::config("image_size", self.image_size, "a multiple of the patch size, at most 4096"));
         }
+        if self.patches() > MAX_TOKENS {
+            return Err(Error::config(
+                "enc_patch_size",
+                self.patch_size,
+                "larger: that many patches are not supported",
+            ));
+        }
         for (field, size) in [("encoder heads", self.encoder), ("decoder heads", self.decoder)] {
+            size.check()?;
             if !divides(size.width, size.heads) {
                 return Err(Error::config(field, size.heads, "a divisor of the width"));
             }
@@ -237,8 +272,11 @@ impl TokenizerConfig {
                 return Err(Error::config(field, size.heads, "a head size divisible by 4, for rotary positions"));
             }
         }
-        if self.latent_tokens == 0 || self.latent_channels == 0 {
-            return Err(Error::config("num_latent_tokens", self.latent_tokens, "at least one token of one channel"));
+        if !(1..=MAX_TOKENS).contains(&self.latent_tokens) {
+            return Err(Error::config("num_latent_tokens", self.latent_tokens, format!("from 1 to {MAX_TOKENS}")));
+        }
+        if !(1..=MAX_WIDTH).contains(&self.latent_channels) {
+            return Err(Error::config("codebook_embed_dim", self.latent_channels, format!("from 1 to {MAX_WIDTH}")));
         }
         if self.use_ape && !self.decoder_class_token {
             return Err(Error::config(
@@ -287,5 +325,23 @@ mod tests {
         let config = TokenizerConfig { patch_size: 24, ..TokenizerConfig::toon_64() };
         let message = config.validate().unwrap_err().to_string();
         assert!(message.contains("image_size"), "{message}");
+    }
+
+    #[test]
+    fn sizes_that_no_machine_holds_are_refused_before_anything_is_made() {
+        let small = TokenizerConfig::toon_64();
+        let size = small.encoder;
+        for (config, field) in [
+            (TokenizerConfig { encoder: VitSize { width: 1 << 40, ..size }, ..small.clone() }, "width"),
+            (TokenizerConfig { decoder: VitSize { depth: 1_000_000_000, ..size }, ..small.clone() }, "depth"),
+            (TokenizerConfig { decoder: VitSize { depth: 0, ..size }, ..small.clone() }, "depth"),
+            (TokenizerConfig { encoder: VitSize { heads: 0, ..size }, ..small.clone() }, "heads"),
+            (TokenizerConfig { latent_tokens: usize::MAX, ..small.clone() }, "num_latent_tokens"),
+            (TokenizerConfig { latent_channels: usize::MAX, ..small.clone() }, "codebook_embed_dim"),
+            (TokenizerConfig { image_size: 4096, patch_size: 1, ..small.clone() }, "enc_patch_size"),
+        ] {
+            let message = config.init(&burn::tensor::Device::flex()).unwrap_err().to_string();
+            assert!(message.contains(field), "{field}: {message}");
+        }
     }
 }

@@ -8,6 +8,8 @@ pub mod auxiliary;
 pub mod config;
 mod decoder;
 mod encoder;
+#[cfg(feature = "train")]
+mod linear_start;
 pub mod masking;
 mod spatial_start;
 mod vit;
@@ -18,7 +20,7 @@ mod parity;
 pub(crate) use parity::{check_statistics, hash_weights};
 
 pub use auxiliary::{AuxiliaryDecoder, AuxiliaryDecoderConfig};
-pub use config::{TokenizerConfig, VitSize};
+pub use config::{MAX_DEPTH, MAX_TOKENS, MAX_WIDTH, TokenizerConfig, VitSize};
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
@@ -88,6 +90,11 @@ impl Posterior {
 }
 
 impl Tokenizer {
+    /// Side of a patch in pixels.
+    pub fn patch_size(&self) -> usize {
+        self.patch_size
+    }
+
     /// Encodes pictures; the variational variant gives its mean.
     ///
     /// # Shapes

@@ -52,14 +52,18 @@ fn start_decoder(decoder: &mut super::Decoder, size: VitSize, places: &Places, d
 }
 
 /// Where patches and latent tokens stand, in units of patches.
-struct Places {
-    patches: Vec<[f64; 2]>,
-    latents: Vec<[f64; 2]>,
+pub(super) struct Places {
+    /// Column and row of every patch.
+    pub patches: Vec<[f64; 2]>,
+    /// Column and row of every latent token, in general between patches.
+    pub latents: Vec<[f64; 2]>,
+    /// Columns and rows of the latent tokens' grid.
+    pub latent_grid: [usize; 2],
     side: f64,
 }
 
 impl Places {
-    fn of(config: &TokenizerConfig) -> Self {
+    pub fn of(config: &TokenizerConfig) -> Self {
         let side = (config.image_size / config.patch_size) as f64;
         let grid = |columns: usize, rows: usize| {
             let place = |i: usize, of: usize| (i as f64 + 0.5) * side / of as f64 - 0.5;
@@ -69,7 +73,8 @@ impl Places {
         let tokens = config.latent_tokens;
         let columns = (1..=tokens.isqrt()).rev().find(|c| tokens.is_multiple_of(*c)).unwrap_or(1);
         let across = config.image_size / config.patch_size;
-        Self { patches: grid(across, across), latents: grid(columns, tokens / columns), side }
+        let latent_grid = [columns, tokens / columns];
+        Self { patches: grid(across, across), latents: grid(columns, tokens / columns), latent_grid, side }
     }
 
     /// `[1, N+1, D]`; the class token has no place.
@@ -85,7 +90,8 @@ impl Places {
     }
 }
 
-fn start_blocks(blocks: &mut [Block], size: VitSize, device: &Device) {
+/// See the module text.
+pub(super) fn start_blocks(blocks: &mut [Block], size: VitSize, device: &Device) {
     let VitSize { width, heads, .. } = size;
     let head = (width / heads) as f64;
     let local = (LOCALITY / (head.sqrt() * width as f64)).sqrt();

@@ -26,7 +26,7 @@ pub struct Block {
     pub(super) attn: Attention,
     pub(super) ls1: Option<LayerScale>,
     norm2: Option<LayerNorm>,
-    mlp: Mlp,
+    pub(super) mlp: Mlp,
     pub(super) ls2: Option<LayerScale>,
     /// `C -> 4D`: shift and scale before attention, shift and scale before the MLP.
     pub(super) ada_ln_modulation: Option<Linear>,

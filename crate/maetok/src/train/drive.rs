@@ -124,6 +124,19 @@ pub fn check_positive(settings: &[(&'static str, f64)]) -> Result<()> {
     }
 }
 
+/// Refuses settings that are negative or no numbers.
+///
+/// # Errors
+/// [`Error::Setting`] for the first that is.
+pub fn check_not_negative(settings: &[(&'static str, f64)]) -> Result<()> {
+    match settings.iter().find(|(_, value)| !(value.is_finite() && *value >= 0.0)) {
+        Some((name, value)) => Err(Error::setting(name, value, "a number that is not negative")),
+        None => Ok(()),
+    }
+}
+
+/// Name of the file with the optimiser's memory in a checkpoint.
+pub const MOMENTS: &str = "optimiser.safetensors";
 /// Name of the file with the [`State`] in a checkpoint.
 const STATE: &str = "state.json";
 

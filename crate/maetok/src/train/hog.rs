@@ -1,15 +1,16 @@
 //! Histograms of oriented gradients: the target of the first auxiliary decoder.
 //!
-//! Runs on the host. The target needs no gradient, and one pass over bytes that are in cache anyway costs
-//! a fraction of a per cent of a training step; the same thing in tensor operations (an `atan2`, a modulo
-//! and a scatter per pixel) costs several.
+//! Runs where the model runs: a GPU would wait for a target made on the host.
 //!
 //! Source: Dalal and Triggs 2005 for the idea; the variant is that of MaskFeat as MAETok uses it.
 //!
 //! Differs from the official code: the official patch grid is fixed at 16×16 and so fits 256-px pictures
 //! only; here a patch side holds `patch / 8` cells whatever the picture.
 
-use std::f32::consts::PI;
+use std::f64::consts::PI;
+
+use burn::tensor::ops::PadMode;
+use burn::tensor::{Device, Tensor, s};
 
 use crate::{Error, Result};
 
@@ -45,95 +46,71 @@ pub fn check_sizes(image_size: usize, patch_size: usize) -> Result<()> {
     ))
 }
 
-/// Orientation histograms of a square picture, each cell normalised to unit length.
+/// Orientation histograms of square pictures, each cell normalised to unit length.
 ///
 /// # Shapes
-/// `planes` `[3, H, H]` in [-1, 1]; result `[3, 9, H/8, H/8]`, values in [0, 1].
-pub fn cells(planes: &[f32], size: usize) -> Vec<f32> {
+/// `pictures` `[B, 3, H, H]` in [-1, 1]; result `[B, 3, 9, H/8, H/8]`, values in [0, 1].
+pub fn cells(pictures: Tensor<4>) -> Tensor<5> {
+    let [batch, _, size, _] = pictures.dims();
     let side = size / CELL;
-    let window = window();
-    let mut histogram = vec![0.0f32; 3 * BINS * side * side];
-    for channel in 0..3 {
-        let plane = &planes[channel * size * size..(channel + 1) * size * size];
-        let out = &mut histogram[channel * BINS * side * side..(channel + 1) * BINS * side * side];
-        for row in 0..size {
-            // Reflection does not repeat the border: row -1 is row 1, row H is row H-2.
-            let above = &plane[reflect(row, -1, size) * size..][..size];
-            let here = &plane[row * size..][..size];
-            let below = &plane[reflect(row, 1, size) * size..][..size];
-            for column in 0..size {
-                let left = reflect(column, -1, size);
-                let right = reflect(column, 1, size);
-                let (gx, gy) = gradient(above, here, below, [left, column, right]);
-                // Flat areas are most of a drawing: they weigh nothing, so their angle is not asked for.
-                if gx == 0.0 && gy == 0.0 {
-                    continue;
-                }
-                // The argument order is the official one: the angle is measured from the vertical.
-                let phase = gx.atan2(gy) / PI * BINS as f32;
-                let bin = (phase.floor() as i32).rem_euclid(BINS as i32) as usize;
-                let weight = window[(row % WINDOW) * WINDOW + column % WINDOW];
-                let cell = (row / CELL) * side + column / CELL;
-                out[bin * side * side + cell] += (gx * gx + gy * gy).sqrt() * weight;
-            }
+    let [gx, gy] = gradients(pictures);
+    let weight = (gx.clone().square() + gy.clone().square()).sqrt() * tiled_window(size, &gx.device()); // [B, 3, H, H]
+    // The argument order is the official one: the angle is measured from the vertical. Opposite directions share a
+    // bin: -9..0 falls on 0..9, and exactly 9 on 0.
+    let phase = (gx.atan2(gy) * (BINS as f64 / PI)).floor(); // [B, 3, H, H], -9..=9
+    let bin = |bin: usize| {
+        let opposite = phase.clone().equal_scalar(bin as f64 - BINS as f64);
+        let mut here = phase.clone().equal_scalar(bin as f64).bool_or(opposite);
+        if bin == 0 {
+            here = here.bool_or(phase.clone().equal_scalar(BINS as f64));
         }
-        normalise(out, side * side);
-    }
-    histogram
+        // A mask, not a product: in flat areas the angle may be no number.
+        let weight = weight.clone().mask_fill(here.bool_not(), 0.0);
+        let cells =
+            weight.reshape([batch, 3, side, CELL, side * CELL]).sum_dim(3).reshape([batch, 3, side, side, CELL]);
+        cells.sum_dim(4).squeeze_dim::<4>(4) // [B, 3, H/8, H/8]
+    };
+    let histogram = Tensor::stack::<5>((0..BINS).map(bin).collect(), 2);
+    let length = histogram.clone().square().sum_dim(2).sqrt().clamp_min(1e-12);
+    histogram / length
 }
 
-/// HOG target of every patch of a square picture.
+/// HOG target of every patch.
 ///
 /// # Shapes
-/// `planes` `[3, H, H]` in [-1, 1]; result `[N, 27 u²]` with `u = patch_size / 8`, patches row by row,
-/// index in a patch `((channel · 9 + bin) · u + row) · u + column`.
-pub fn targets(planes: &[f32], size: usize, patch_size: usize) -> Vec<f32> {
-    let cells = cells(planes, size);
-    let side = size / CELL;
-    let unit = patch_size / CELL;
-    let patches = size / patch_size;
-    let mut out = Vec::with_capacity(patches * patches * target_size(patch_size));
-    for patch_row in 0..patches {
-        for patch_column in 0..patches {
-            for plane in cells.chunks_exact(side * side) {
-                for row in 0..unit {
-                    let start = (patch_row * unit + row) * side + patch_column * unit;
-                    out.extend_from_slice(&plane[start..start + unit]);
-                }
-            }
-        }
-    }
-    out
+/// `pictures` `[B, 3, H, H]` in [-1, 1]; result `[B, N, 27 u²]` with `u = patch_size / 8`, patches row by row, index in
+/// a patch `((channel · 9 + bin) · u + row) · u + column`.
+pub fn targets(pictures: Tensor<4>, patch_size: usize) -> Tensor<3> {
+    let [batch, _, size, _] = pictures.dims();
+    let (unit, patches) = (patch_size / CELL, size / patch_size);
+    cells(pictures).reshape([batch, 3 * BINS, patches, unit, patches, unit]).permute([0, 2, 4, 1, 3, 5]).reshape([
+        batch,
+        patches * patches,
+        target_size(patch_size),
+    ])
 }
 
-/// Divides every cell's histogram by its length.
-fn normalise(histogram: &mut [f32], cells: usize) {
-    for cell in 0..cells {
-        let square: f32 = (0..BINS).map(|bin| histogram[bin * cells + cell].powi(2)).sum();
-        let length = square.sqrt().max(1e-12);
-        for bin in 0..BINS {
-            histogram[bin * cells + cell] /= length;
-        }
-    }
-}
-
-/// Sobel differences to the left and upwards around the middle column.
-fn gradient(above: &[f32], here: &[f32], below: &[f32], [left, middle, right]: [usize; 3]) -> (f32, f32) {
-    let gx = (above[left] - above[right]) + 2.0 * (here[left] - here[right]) + (below[left] - below[right]);
-    let gy = (above[left] + 2.0 * above[middle] + above[right]) - (below[left] + 2.0 * below[middle] + below[right]);
-    (gx, gy)
+/// Sobel differences to the left and upwards, `[B, 3, H, H]` each; reflection does not repeat the border.
+fn gradients(pictures: Tensor<4>) -> [Tensor<4>; 2] {
+    let [_, _, height, width] = pictures.dims();
+    let padded = pictures.pad([(1, 1), (1, 1)], PadMode::Reflect);
+    let at = |row: usize, column: usize| padded.clone().slice(s![.., .., row..row + height, column..column + width]);
+    let difference = |from: [(usize, usize); 3], to: [(usize, usize); 3]| {
+        let smooth = |[a, b, c]: [(usize, usize); 3]| at(a.0, a.1) + at(b.0, b.1) * 2.0 + at(c.0, c.1);
+        smooth(from) - smooth(to)
+    };
+    [
+        difference([(0, 0), (1, 0), (2, 0)], [(0, 2), (1, 2), (2, 2)]),
+        difference([(0, 0), (0, 1), (0, 2)], [(2, 0), (2, 1), (2, 2)]),
+    ]
 }
 
 /// The two kernels as they answer to single pixels, `[3, 3]` each.
 #[cfg(test)]
-pub(super) fn kernels() -> [Vec<f32>; 2] {
-    let answer = |at: usize| {
-        let mut patch = [0.0; 9];
-        patch[at] = 1.0;
-        gradient(&patch[0..3], &patch[3..6], &patch[6..9], [0, 1, 2])
-    };
-    let (x, y) = (0..9).map(answer).unzip();
-    [x, y]
+pub(super) fn kernels(device: &Device) -> [Vec<f32>; 2] {
+    // The middle of a 3 × 3 picture never sees the border.
+    let impulses = Tensor::<2>::eye(9, device).reshape([9, 1, 3, 3]);
+    gradients(impulses).map(|answers| answers.slice(s![.., .., 1..2, 1..2]).into_data().try_to_vec().expect("f32"))
 }
 
 /// Gaussian window `[16, 16]` that sums to one.
@@ -147,16 +124,10 @@ pub(super) fn window() -> [f32; WINDOW * WINDOW] {
     window
 }
 
-/// Index `at + step` reflected at the border without repeating it.
-fn reflect(at: usize, step: isize, size: usize) -> usize {
-    let moved = at as isize + step;
-    if moved < 0 {
-        moved.unsigned_abs()
-    } else if moved as usize >= size {
-        2 * (size - 1) - moved as usize
-    } else {
-        moved as usize
-    }
+/// The window side by side over a whole picture, `[1, 1, H, H]`.
+fn tiled_window(size: usize, device: &Device) -> Tensor<4> {
+    let window = Tensor::<1>::from_floats(window().as_slice(), device).reshape([1, 1, WINDOW, WINDOW]);
+    window.repeat(&[1, 1, size / WINDOW, size / WINDOW])
 }
 
 #[cfg(test)]
@@ -165,16 +136,17 @@ mod tests {
 
     #[test]
     fn a_flat_picture_has_an_empty_target() {
-        let target = targets(&vec![0.3; 3 * 64 * 64], 64, 8);
-        assert_eq!(target.len(), 64 * 27);
-        assert!(target.iter().all(|value| *value == 0.0));
+        let target = targets(Tensor::full([1, 3, 64, 64], 0.3, &Device::flex()), 8);
+        assert_eq!(target.dims(), [1, 64, 27]);
+        assert_eq!(target.abs().max().into_scalar::<f32>(), 0.0);
     }
 
     #[test]
     fn a_vertical_edge_fills_one_bin_of_the_cells_it_crosses() {
         let size = 32;
         let planes: Vec<f32> = (0..3 * size * size).map(|i| if i % size < 12 { -1.0 } else { 1.0 }).collect();
-        let cells = cells(&planes, size);
+        let picture = Tensor::<1>::from_floats(planes.as_slice(), &Device::flex()).reshape([1, 3, size, size]);
+        let cells: Vec<f32> = cells(picture).into_data().try_to_vec().unwrap();
         let side = size / CELL;
         for cell in 0..side * side {
             let filled: Vec<usize> = (0..BINS).filter(|bin| cells[bin * side * side + cell] > 0.0).collect();

@@ -4,11 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::data::{Draw, Pictures};
-use super::evaluation;
 use super::run_folder::{RunFolder, read, read_json};
+use super::{evaluation, progress};
 use crate::checkpoint::{self, sha256_hex};
 use crate::tokenizer::{Tokenizer, TokenizerConfig};
 use crate::{Error, Result};
@@ -103,6 +104,7 @@ impl Latents {
         source: &Source,
         pictures: &Pictures,
         mirror: bool,
+        quiet: bool,
         device: &Device,
     ) -> Result<Self> {
         let length = source.config.latent_tokens * source.config.latent_channels;
@@ -118,14 +120,14 @@ impl Latents {
                 bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect();
             return Self::new(values, length, copies);
         }
-        let latents = Self::encode(&source.load(device)?, pictures, length, mirror, device)?;
+        let latents = Self::encode(&source.load(device)?, pictures, length, mirror, quiet, device)?;
         let bytes: Vec<u8> = latents.values.iter().flat_map(|value| value.to_le_bytes()).collect();
         folder.write(VALUES, &bytes)?;
         folder.write_json(ABOUT, &about)?;
         Ok(latents)
     }
 
-    /// Encodes every picture, and with `mirror` its mirror image.
+    /// Encodes every picture, and with `mirror` its mirror image; shows how far it is unless `quiet`.
     ///
     /// # Errors
     /// [`Error::Training`] if a latent is no number.
@@ -134,17 +136,25 @@ impl Latents {
         pictures: &Pictures,
         length: usize,
         mirror: bool,
+        quiet: bool,
         device: &Device,
     ) -> Result<Self> {
         let sides = if mirror { &[false, true][..] } else { &[false] };
-        let mut values = Vec::with_capacity(pictures.len() * sides.len() * length);
         let both = |index| sides.iter().map(move |mirrored| Draw { index, mirrored: *mirrored });
         let all: Vec<Draw> = (0..pictures.len()).flat_map(both).collect();
-        for draws in all.chunks(BATCH) {
-            let encoded = tokenizer.encode(evaluation::tensor(pictures, draws, device), None).into_data();
-            values.extend_from_slice(encoded.as_slice::<f32>().expect("models compute in f32"));
-        }
-        Self::new(values, length, sides.len())
+        let bar = progress::bar(all.len() as u64, "pictures encoded", quiet);
+        // A CPU backend spreads matrix products over the cores but computes element by element on one: batches side
+        // by side keep all of them busy.
+        let encoded: Vec<Vec<f32>> = all
+            .par_chunks(BATCH)
+            .map(|draws| {
+                let encoded = tokenizer.encode(evaluation::tensor(pictures, draws, device), None).into_data();
+                bar.inc(draws.len() as u64);
+                encoded.try_to_vec().expect("models compute in f32")
+            })
+            .collect();
+        bar.finish_and_clear();
+        Self::new(encoded.concat(), length, sides.len())
     }
 
     fn new(values: Vec<f32>, length: usize, copies: usize) -> Result<Self> {

@@ -29,4 +29,4 @@ mod tests;
 
 pub use diffusion::{DiffusionTrainer, DiffusionTraining};
 pub use drive::{Pace, State, Summary};
-pub use tokenizer::{TokenizerTrainer, TokenizerTraining};
+pub use tokenizer::{Start, TokenizerTrainer, TokenizerTraining};

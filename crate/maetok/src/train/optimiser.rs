@@ -1,13 +1,15 @@
 //! AdamW with the weight decay where it belongs, clipping by the norm of *all* gradients, stable names.
 //!
 //! Source: MAETok's training recipe (weight decay not on biases and one-dimensional tensors, gradients
-//! clipped to a global norm of 1); AdamW after Loshchilov and Hutter 2019, as Burn implements it.
+//! clipped to a global norm of 1); AdamW after Loshchilov and Hutter 2019.
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamGroup, ParamId};
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::{Bytes, Tensor};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor};
+use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -26,64 +28,134 @@ pub struct AdamW {
 }
 
 impl AdamW {
-    /// An optimiser for the parameters of `module`.
-    pub fn init<M: Module>(&self, module: &M) -> ModuleOptimizer {
-        let config = AdamWConfig::new()
-            .with_beta_1(self.beta_1)
-            .with_beta_2(self.beta_2)
-            .with_epsilon(self.epsilon)
-            .with_weight_decay(self.weight_decay);
-        let optimiser = ModuleOptimizer::from(config.build());
-        if self.weight_decay == 0.0 {
-            return optimiser;
-        }
-        let mut vectors = Vectors::default();
-        module.visit(&mut vectors);
-        optimiser.with_group(ParamGroup::from_paths(vectors.found), config.with_weight_decay(0.0).build(), None)
+    /// An optimiser that has not made an update yet.
+    pub fn init(self) -> Optimiser {
+        Optimiser { settings: self, moments: HashMap::new() }
     }
 }
 
-/// The optimiser's state as bytes.
+/// AdamW with the memory it keeps of every parameter.
 ///
-/// # Errors
-/// [`Error::Training`] if Burn cannot write it.
-pub fn store(optimiser: &ModuleOptimizer) -> Result<Vec<u8>> {
-    let bytes = optimiser
-        .into_bytes()
-        .map_err(|problem| Error::training(format!("The optimiser's state could not be written: {problem}")))?;
-    Ok(bytes.to_vec())
+/// Burn has one too, but restores it onto the process's default device: where no GPU adapter is found, a run on the
+/// CPU could not be resumed (Burn 0.22.1, `ModuleOptimizer::load_record`).
+pub struct Optimiser {
+    settings: AdamW,
+    moments: HashMap<ParamId, Moments>,
 }
 
-/// Puts a state that [`store`] wrote into an optimiser of the same kind.
-///
-/// # Errors
-/// [`Error::Training`] naming `path` if the bytes are no such state.
-pub fn restore(optimiser: ModuleOptimizer, bytes: Vec<u8>, path: &Path) -> Result<ModuleOptimizer> {
-    optimiser.from_bytes(Bytes::from_bytes_vec(bytes)).map_err(|problem| {
-        Error::training(format!("{} does not hold the optimiser's state: {problem}", path.display()))
-    })
+/// What is remembered of one parameter, its values in a row.
+struct Moments {
+    /// Mean of the gradients.
+    first: Tensor<1>,
+    /// Mean of their squares.
+    second: Tensor<1>,
+    /// Updates so far.
+    updates: i32,
 }
 
-/// Collects the paths of the one-dimensional parameters.
-#[derive(Default)]
-struct Vectors {
-    path: Vec<String>,
-    found: Vec<String>,
-}
-
-impl ModuleVisitor for Vectors {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
+impl Optimiser {
+    /// One update of every parameter that has a gradient, at learning rate `rate`.
+    ///
+    /// The module is taken and given back: one that is cloned would be copied, not changed in place.
+    pub fn step<M: Module>(&mut self, rate: f64, module: M, grads: GradientsParams) -> M {
+        module.map(&mut Step { optimiser: self, rate, grads })
     }
 
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
-        if D == 1 {
-            self.found.push(self.path.join("."));
+    /// The memory as a safetensors file, by the parameters' identities (see [`with_stable_ids`]).
+    ///
+    /// # Errors
+    /// [`Error::Training`] if it cannot be written.
+    pub fn store(&self) -> Result<Vec<u8>> {
+        let mut tensors: Vec<(String, Dtype, Vec<u8>)> = Vec::new();
+        for (id, moments) in &self.moments {
+            for (name, values) in [("first", &moments.first), ("second", &moments.second)] {
+                let values: Vec<f32> = values.clone().into_data().iter().collect();
+                tensors.push((format!("{}.{name}", id.val()), Dtype::F32, bytemuck::cast_slice(&values).to_vec()));
+            }
+            let updates = moments.updates.to_le_bytes().to_vec();
+            tensors.push((format!("{}.updates", id.val()), Dtype::I32, updates));
         }
+        let views = tensors.iter().map(|(name, dtype, bytes)| {
+            let size = bytes.len() / 4;
+            Ok((name.as_str(), TensorView::new(*dtype, vec![size], bytes)?))
+        });
+        views
+            .collect::<Result<Vec<_>, SafeTensorError>>()
+            .and_then(|views| safetensors::serialize(views, None))
+            .map_err(|problem| Error::training(format!("The optimiser's state could not be written: {problem}")))
+    }
+
+    /// Puts back a memory that [`store`](Self::store) wrote, onto `device`.
+    ///
+    /// # Errors
+    /// [`Error::Training`] naming `path` if the bytes are no such memory.
+    pub fn restore(mut self, bytes: &[u8], path: &Path, device: &Device) -> Result<Self> {
+        let refuse = |problem: String| {
+            Error::training(format!("{} does not hold the optimiser's state: {problem}", path.display()))
+        };
+        let file = SafeTensors::deserialize(bytes).map_err(|problem| refuse(problem.to_string()))?;
+        let ids: BTreeSet<u64> =
+            file.names().into_iter().filter_map(|name| name.split_once('.')?.0.parse().ok()).collect();
+        for id in ids {
+            let tensor = |name: &str| {
+                let name = format!("{id}.{name}");
+                file.tensor(&name).map_err(|problem| refuse(format!("{name}: {problem}")))
+            };
+            let values = |name: &str| -> Result<Tensor<1>> {
+                let view = tensor(name)?;
+                let values: Vec<f32> =
+                    view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+                Ok(Tensor::from_floats(values.as_slice(), device))
+            };
+            let updates = <[u8; 4]>::try_from(tensor("updates")?.data())
+                .map_err(|_| refuse(format!("{id}.updates is not one number")))?;
+            let moments =
+                Moments { first: values("first")?, second: values("second")?, updates: i32::from_le_bytes(updates) };
+            self.moments.insert(ParamId::from(id), moments);
+        }
+        Ok(self)
+    }
+}
+
+/// One update, parameter by parameter.
+struct Step<'a> {
+    optimiser: &'a mut Optimiser,
+    rate: f64,
+    grads: GradientsParams,
+}
+
+impl ModuleMapper for Step<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(grad) = self.grads.remove::<D>(param.id) else {
+            return param;
+        };
+        let AdamW { beta_1, beta_2, epsilon, weight_decay } = self.optimiser.settings;
+        let (beta_1, beta_2) = (f64::from(beta_1), f64::from(beta_2));
+        let (id, tensor, mapper) = param.consume();
+        let trained = tensor.is_require_grad();
+        let tensor = tensor.inner();
+        let shape = tensor.shape();
+        let grad: Tensor<1> = grad.flatten(0, D - 1);
+        let square = grad.clone().square();
+        let moments = match self.optimiser.moments.remove(&id) {
+            Some(known) => Moments {
+                first: known.first * beta_1 + grad * (1.0 - beta_1),
+                second: known.second * beta_2 + square * (1.0 - beta_2),
+                updates: known.updates + 1,
+            },
+            None => Moments { first: grad * (1.0 - beta_1), second: square * (1.0 - beta_2), updates: 1 },
+        };
+        // The means started at zero and are too small by these factors.
+        let first = moments.first.clone() / (1.0 - beta_1.powi(moments.updates));
+        let second = moments.second.clone() / (1.0 - beta_2.powi(moments.updates));
+        let change: Tensor<D> = (first / (second.sqrt() + f64::from(epsilon))).reshape(shape);
+        self.optimiser.moments.insert(id, moments);
+
+        let decay = if D > 1 { f64::from(weight_decay) } else { 0.0 };
+        let tensor = if decay > 0.0 { tensor * (1.0 - self.rate * decay) } else { tensor };
+        let tensor = Tensor::from_inner(tensor - change * self.rate);
+        let tensor = if trained { tensor.require_grad() } else { tensor };
+        Param::from_mapped_value(id, tensor, mapper)
     }
 }
 

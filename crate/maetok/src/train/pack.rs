@@ -128,14 +128,26 @@ fn classes(names: &[String], request: &Pack, extra: &mut BTreeMap<String, Vec<u8
             }
         }
         let label = known.map(|about| about.label.clone()).filter(|label| !label.is_empty());
+        let slug = slug(name, &entries);
         entries.push(ClassEntry {
-            name: name.clone(),
+            name: slug,
             label: label.unwrap_or_else(|| name.replace(['-', '_'], " ")),
             group: known.map(|about| about.group.clone()).unwrap_or_default(),
             thumbnail,
         });
     }
     Ok(entries)
+}
+
+/// A folder's name as the name of a class: lower-case letters, digits and hyphens, unlike those taken.
+fn slug(folder: &str, taken: &[ClassEntry]) -> String {
+    let kept = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let plain: String = folder.chars().map(kept).collect();
+    let words: Vec<&str> = plain.split('-').filter(|word| !word.is_empty()).collect();
+    let name = if words.is_empty() { "class".to_owned() } else { words.join("-") };
+    let free = |name: &String| taken.iter().all(|entry| entry.name != *name);
+    let numbered = (2..).map(|number| format!("{name}-{number}"));
+    std::iter::once(name.clone()).chain(numbered).find(free).expect("there is always another number")
 }
 
 /// A model card with what the runs know of themselves.
@@ -186,4 +198,26 @@ fn measured(run: &Path, step: u64) -> Vec<(String, String)> {
         }
     }
     Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_folder_gives_a_class_name_of_its_own() {
+        let mut entries: Vec<ClassEntry> = Vec::new();
+        for (folder, want) in [
+            ("big-ears", "big-ears"),
+            ("My Cats", "my-cats"),
+            ("my_cats", "my-cats-2"),
+            ("Dogs_2", "dogs-2"),
+            ("猫", "class"),
+            ("犬", "class-2"),
+        ] {
+            let name = slug(folder, &entries);
+            assert_eq!(name, want);
+            entries.push(ClassEntry { name, label: folder.into(), group: String::new(), thumbnail: None });
+        }
+    }
 }

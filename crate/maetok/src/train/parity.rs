@@ -26,7 +26,8 @@ fn number(value: &Value) -> f64 {
 }
 
 /// Compares all values but the few at bin edges, which are counted.
-fn check_hog(fixture: &Fixture, name: &str, got: &[f32]) {
+fn check_hog(fixture: &Fixture, on: &TestDevice, name: &str, got: TensorData) {
+    let got: Vec<f32> = got.try_to_vec().expect("f32");
     let (_, want) = fixture.f32(name);
     assert_eq!(got.len(), want.len(), "{name}");
     let Tolerance { abs, rel, .. } = Tolerance::SINGLE_MODULE;
@@ -39,7 +40,7 @@ fn check_hog(fixture: &Fixture, name: &str, got: &[f32]) {
     assert_close(
         fixture.name(),
         &format!("{name} (without {outliers} values at bin edges)"),
-        "host",
+        &on.label,
         &got,
         &want,
         Tolerance::SINGLE_MODULE,
@@ -49,30 +50,29 @@ fn check_hog(fixture: &Fixture, name: &str, got: &[f32]) {
 #[test]
 fn parity_hog() {
     let fixture = Fixture::open("hog.safetensors");
-    let host = TestDevice { label: "host".into(), ..maetok_tests::cpu() };
-    fixture.assert_close("gaussian_kernel", &host, &hog::window()[..], Tolerance::SINGLE_MODULE);
-    let [x, y] = hog::kernels();
-    fixture.assert_close("weight_x", &host, &x.repeat(3), Tolerance::EXACT);
-    fixture.assert_close("weight_y", &host, &y.repeat(3), Tolerance::EXACT);
-    let mut seen: BTreeSet<String> = ["gaussian_kernel", "weight_x", "weight_y"].map(str::to_owned).into();
-    for name in fixture.names() {
-        let Some(suffix) = name.strip_prefix("img") else { continue };
-        let (shape, images) = fixture.f32(&name);
-        let size = shape[3];
-        let each =
-            |f: &dyn Fn(&[f32]) -> Vec<f32>| images.chunks_exact(3 * size * size).flat_map(f).collect::<Vec<f32>>();
-        let cells = format!("cells{suffix}");
-        check_hog(&fixture, &cells, &each(&|image| hog::cells(image, size)));
-        let features = format!("feat{suffix}");
-        if fixture.has(&features) {
-            // The official code cuts every picture into 16 × 16 patches.
-            check_hog(&fixture, &features, &each(&|image| hog::targets(image, size, size / 16)));
-            seen.insert(features);
+    for on in devices() {
+        fixture.assert_close("gaussian_kernel", &on, &hog::window()[..], Tolerance::SINGLE_MODULE);
+        let [x, y] = hog::kernels(&on.device);
+        fixture.assert_close("weight_x", &on, &x.repeat(3), Tolerance::EXACT);
+        fixture.assert_close("weight_y", &on, &y.repeat(3), Tolerance::EXACT);
+        let mut seen: BTreeSet<String> = ["gaussian_kernel", "weight_x", "weight_y"].map(str::to_owned).into();
+        for name in fixture.names() {
+            let Some(suffix) = name.strip_prefix("img") else { continue };
+            let images = fixture.tensor::<4>(&name, &on.device);
+            let [_, _, size, _] = images.dims();
+            let cells = format!("cells{suffix}");
+            check_hog(&fixture, &on, &cells, hog::cells(images.clone()).into_data());
+            let features = format!("feat{suffix}");
+            if fixture.has(&features) {
+                // The official code cuts every picture into 16 × 16 patches.
+                check_hog(&fixture, &on, &features, hog::targets(images, size / 16).into_data());
+                seen.insert(features);
+            }
+            seen.extend([name, cells]);
         }
-        seen.extend([name, cells]);
+        let unchecked: Vec<String> = fixture.names().into_iter().filter(|name| !seen.contains(name)).collect();
+        assert!(unchecked.is_empty(), "nothing was compared with {unchecked:?}");
     }
-    let unchecked: Vec<String> = fixture.names().into_iter().filter(|name| !seen.contains(name)).collect();
-    assert!(unchecked.is_empty(), "nothing was compared with {unchecked:?}");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn parity_clip_adamw_and_average() {
             epsilon: number(&about["eps"]) as f32,
             weight_decay: number(&about["weight_decay"]["w"]) as f32,
         };
-        let mut optimiser = adamw.init(&pair);
+        let mut optimiser = adamw.init();
         let mut ema = Ema::new(&pair);
         for step in 0.. {
             let name = |what: &str, step: usize| format!("opt.{what}{step}");

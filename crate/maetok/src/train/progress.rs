@@ -64,6 +64,17 @@ struct Interval {
     sums: Map<String, Value>,
 }
 
+/// A bar for something that is done before or after training; hidden if `quiet` or where no person looks.
+pub fn bar(length: u64, what: &str, quiet: bool) -> ProgressBar {
+    if quiet || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:30} {pos} of {len} {msg}, {eta} left");
+    ProgressBar::new(length)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        .with_message(what.to_owned())
+}
+
 /// Reports a run.
 pub struct Progress {
     bar: Option<ProgressBar>,

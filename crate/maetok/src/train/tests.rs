@@ -83,14 +83,14 @@ fn a_tokenizer_learns_sixteen_pictures_by_heart() {
     let config = TokenizerConfig {
         latent_tokens: 16,
         encoder: VitSize { width: 96, depth: 1, heads: 3 },
-        decoder: VitSize { width: 128, depth: 2, heads: 4 },
+        decoder: VitSize { width: 96, depth: 2, heads: 3 },
         token_drop: Some((0.05, 0.1)),
         ..tiny()
     };
     let settings = TokenizerTraining {
         batch: 16,
         workers: 2,
-        schedule: Schedule { peak: 4e-3, floor: 4e-4, start: 1e-5, warmup: 20 },
+        schedule: Schedule { peak: 2e-3, floor: 1e-4, start: 1e-5, warmup: 20 },
         hog: 0.01,
         ema: 0.95,
         mirror: false,
@@ -173,11 +173,13 @@ fn a_frozen_encoder_stays_as_it_is_while_the_decoder_learns() {
     trainer.run().unwrap();
     let after = weights(&trainer);
     let (before, after) = (SafeTensors::deserialize(&before).unwrap(), SafeTensors::deserialize(&after).unwrap());
-    let moved: Vec<&str> = before
-        .names()
-        .into_iter()
-        .filter(|key| before.tensor(key).unwrap().data() != after.tensor(key).unwrap().data())
-        .collect();
+    // As numbers: averaging turns a negative zero into a positive one.
+    let values = |file: &SafeTensors, key: &str| -> Vec<f32> {
+        let bytes = file.tensor(key).unwrap().data().to_vec();
+        bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
+    };
+    let moved: Vec<&str> =
+        before.names().into_iter().filter(|key| values(&before, key) != values(&after, key)).collect();
     assert!(moved.iter().any(|key| key.starts_with("decoder.")), "nothing moved");
     assert!(!moved.iter().any(|key| key.starts_with("encoder.") || key.starts_with("quant_conv.")), "{moved:?}");
 }

@@ -14,7 +14,6 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use burn::module::Module;
-use burn::optim::ModuleOptimizer;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use image::RgbImage;
 use serde_json::{Map, Value, json};
@@ -23,12 +22,12 @@ pub use self::settings::DiffusionTraining;
 
 use self::batch::Batch;
 use super::data::{Pictures, Split, stream};
-use super::drive::{Soundness, State, Summary, Training, drive, read_state};
+use super::drive::{MOMENTS, Soundness, State, Summary, Training, drive, read_state};
 use super::ema::{Ema, decay_at};
 use super::evaluation::to_pictures;
 use super::latents::{Latents, Source};
 use super::losses::velocity;
-use super::optimiser::{clip_by_global_norm, restore, store, with_stable_ids};
+use super::optimiser::{Optimiser, clip_by_global_norm, with_stable_ids};
 use super::parallel::gradients;
 use super::prefetch::Prefetch;
 use super::run_folder::{RunFolder, read};
@@ -55,7 +54,7 @@ pub struct DiffusionTrainer {
     /// Always there but while the optimiser has it.
     model: Option<Sit>,
     ema: Ema<Sit>,
-    optimiser: ModuleOptimizer,
+    optimiser: Optimiser,
     batches: Prefetch<Vec<Batch>>,
     tokenizer: Tokenizer,
     tokenizer_config: TokenizerConfig,
@@ -93,7 +92,7 @@ impl DiffusionTrainer {
         };
 
         let plain = device.clone().inner();
-        let latents = Latents::of_run(&folder, &source, &pictures, settings.mirror, &plain)?;
+        let latents = Latents::of_run(&folder, &source, &pictures, settings.mirror, settings.pace.quiet, &plain)?;
         let tokenizer = source.load(&plain)?;
         let tokenizer_config =
             TokenizerConfig { latent_mean: latents.mean, latent_std: latents.std, ..source.config.clone() };
@@ -110,13 +109,14 @@ impl DiffusionTrainer {
         device.seed(settings.seed);
         let mut model = with_stable_ids(config.init(&device)?);
         let mut ema = Ema::new(&model);
-        let mut optimiser = settings.adamw.init(&model);
+        let mut optimiser = settings.adamw.init();
         let mut state = State::default();
         if let Some((_, from)) = folder.latest()? {
             let weights = |name: &str| read(&from.join(name));
             model = checkpoint::load(model, &[&weights("raw.safetensors")?])?.0;
             ema = Ema::resume(checkpoint::load(ema.into_module(), &[&weights("model.safetensors")?])?.0);
-            optimiser = restore(optimiser, weights("optimiser.bpk")?, &from.join("optimiser.bpk"))?;
+            let path = from.join(MOMENTS);
+            optimiser = optimiser.restore(&read(&path)?, &path, &device.clone().inner())?;
             state = read_state(&from)?;
         }
         folder.write_json("run.json", &settings)?;
@@ -256,7 +256,7 @@ impl Training for DiffusionTrainer {
             ("config.json", self.config.to_json().into_bytes()),
             ("model.safetensors", checkpoint::save(self.ema.module(), Storage::F32, &none)?),
             ("raw.safetensors", checkpoint::save(&self.model().valid(), Storage::F32, &none)?),
-            ("optimiser.bpk", store(&self.optimiser)?),
+            (MOMENTS, self.optimiser.store()?),
         ])
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::diffusion::{PathType, SitConfig};
-use crate::train::drive::{Pace, check_positive};
+use crate::train::drive::{Pace, check_not_negative, check_positive};
 use crate::train::losses::Times;
 use crate::train::optimiser::AdamW;
 use crate::train::run_folder::{RunFolder, read, read_json};
@@ -91,6 +91,7 @@ impl DiffusionTraining {
             ("clip", self.clip),
             ("steps", self.pace.steps as f64),
             ("minutes", self.pace.minutes.unwrap_or(1.0)),
+            ("evaluate-pictures", self.evaluate_pictures as f64),
         ])?;
         if self.workers == 0 || !self.batch.is_multiple_of(self.workers) {
             return Err(Error::setting("workers", self.workers, "a divisor of the batch"));
@@ -98,6 +99,6 @@ impl DiffusionTraining {
         if !(0.0..1.0).contains(&self.ema) {
             return Err(Error::setting("ema", self.ema, "at least 0 and below 1"));
         }
-        Ok(())
+        check_not_negative(&[("weight decay", f64::from(self.adamw.weight_decay))])
     }
 }

@@ -9,14 +9,11 @@ use super::TokenizerTraining;
 use crate::rng::Rng;
 use crate::tokenizer::TokenizerConfig;
 use crate::train::data::{Pictures, Sampler, stream};
-use crate::train::hog;
 
 /// A worker's part of a batch.
 pub struct Part {
     /// `[B, 3, H, W]` in [-1, 1].
     pub pictures: TensorData,
-    /// `[B, N, 27 u²]`, where there is an auxiliary decoder.
-    pub hog: Option<TensorData>,
     /// `[B, L, C]`, standard normal, for the variational variant.
     pub noise: Option<TensorData>,
 }
@@ -37,18 +34,13 @@ pub fn maker(
             let length = 3 * size * size;
             let mut planes = vec![0.0f32; each * length];
             planes.par_chunks_exact_mut(length).zip(draws).for_each(|(out, draw)| pictures.planes(*draw, out));
-            let hog = (settings.hog > 0.0).then(|| {
-                let targets = |one| hog::targets(one, size, config.patch_size);
-                let values: Vec<f32> = planes.par_chunks_exact(length).flat_map_iter(targets).collect();
-                TensorData::new(values, [each, config.patches(), hog::target_size(config.patch_size)])
-            });
             let noise = config.kl.then(|| {
                 let shape = [each, config.latent_tokens, config.latent_channels];
                 let values: Vec<f32> =
                     rng.normals(shape.iter().product()).into_iter().map(|value| value as f32).collect();
                 TensorData::new(values, shape)
             });
-            Part { pictures: TensorData::new(planes, [each, 3, size, size]), hog, noise }
+            Part { pictures: TensorData::new(planes, [each, 3, size, size]), noise }
         };
         draws.chunks_exact(each).map(part).collect()
     }

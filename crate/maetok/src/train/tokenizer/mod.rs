@@ -12,18 +12,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::{Module, ParamGroup};
-use burn::optim::ModuleOptimizer;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use image::RgbImage;
 use serde_json::{Map, Value};
 
-pub use self::settings::TokenizerTraining;
+pub use self::settings::{Start, TokenizerTraining};
 
 use self::batch::Part;
-use super::data::{Pictures, Split, stream};
-use super::drive::{Soundness, State, Summary, Training, drive, read_state};
+use super::data::{Draw, Pictures, Split, stream};
+use super::drive::{MOMENTS, Soundness, State, Summary, Training, drive, read_state};
 use super::ema::{Ema, decay_at};
-use super::optimiser::{clip_by_global_norm, restore, store, with_stable_ids};
+use super::optimiser::{Optimiser, clip_by_global_norm, with_stable_ids};
 use super::parallel::gradients;
 use super::prefetch::Prefetch;
 use super::run_folder::{RunFolder, read};
@@ -36,6 +35,10 @@ use crate::{Result, image as picture};
 
 /// Weight of the divergence in the variational variant.
 const KL_WEIGHT: f64 = 1e-6;
+/// Pictures the linear start is fitted to.
+const FITTED: usize = 2048;
+/// Values they may take up together: 256 MB.
+const FITTED_VALUES: usize = 1 << 26;
 /// Pictures in a sample grid.
 const GRID: usize = 32;
 
@@ -56,7 +59,7 @@ pub struct TokenizerTrainer {
     /// Always there but while the optimiser has it.
     model: Option<Trained>,
     ema: Ema<Tokenizer>,
-    optimiser: ModuleOptimizer,
+    optimiser: Optimiser,
     batches: Prefetch<Vec<Part>>,
     split: Split,
     measured: Pictures,
@@ -104,15 +107,16 @@ impl TokenizerTrainer {
                 .with_heads(heads)
                 .init(&config, &device)
         });
-        let mut model = Trained { tokenizer: config.init(&device)?, auxiliary };
-        if settings.spatial_start {
+        let model = Trained { tokenizer: config.init(&device)?, auxiliary };
+        let model = if folder.latest()?.is_some() {
+            model
+        } else {
             let size = VitSize { width, depth, heads };
-            model.tokenizer = model.tokenizer.with_spatial_start(&config);
-            model.auxiliary = model.auxiliary.map(|auxiliary| auxiliary.with_spatial_start(&config, size));
-        }
+            started(model, settings.start, &config, size, &pictures, &mut notices, &device)?
+        };
         let mut model = with_stable_ids(model);
         let mut ema = Ema::new(&model.tokenizer);
-        let mut optimiser = settings.adamw.init(&model);
+        let mut optimiser = settings.adamw.init();
         let mut state = State::default();
         if let Some((_, from)) = folder.latest()? {
             let weights = |name: &str| read(&from.join(name));
@@ -121,7 +125,8 @@ impl TokenizerTrainer {
                 model.auxiliary = Some(checkpoint::load(auxiliary, &[&weights("auxiliary.safetensors")?])?.0);
             }
             ema = Ema::resume(checkpoint::load(ema.into_module(), &[&weights("model.safetensors")?])?.0);
-            optimiser = restore(optimiser, weights("optimiser.bpk")?, &from.join("optimiser.bpk"))?;
+            let path = from.join(MOMENTS);
+            optimiser = optimiser.restore(&read(&path)?, &path, &device.clone().inner())?;
             state = read_state(&from)?;
         }
         folder.write_json("run.json", &settings)?;
@@ -188,6 +193,39 @@ impl TokenizerTrainer {
     }
 }
 
+/// Fresh weights for a run's start.
+fn started(
+    mut model: Trained,
+    start: Start,
+    config: &TokenizerConfig,
+    auxiliary: VitSize,
+    pictures: &Pictures,
+    notices: &mut Vec<String>,
+    device: &Device,
+) -> Result<Trained> {
+    if start == Start::Official {
+        return Ok(model);
+    }
+    model.auxiliary = model.auxiliary.map(|decoder| decoder.with_spatial_start(config, auxiliary));
+    if start == Start::Linear {
+        // Not on the autodiff device: it would keep every intermediate value for a backward pass that never comes.
+        let plain = device.clone().inner();
+        let fitted = FITTED.min(FITTED_VALUES / (3 * config.image_size.pow(2)));
+        let draw = |index| Draw { index, mirrored: false };
+        let draws: Vec<Draw> = pictures.subset(fitted).into_iter().map(draw).collect();
+        match config.init(&plain)?.with_linear_start(config, &evaluation::tensor(pictures, &draws, &plain)) {
+            Ok(tokenizer) => {
+                let weights = checkpoint::save(&tokenizer, Storage::F32, &Default::default())?;
+                model.tokenizer = checkpoint::load(model.tokenizer, &[&weights])?.0;
+                return Ok(model);
+            }
+            Err(reason) => notices.push(format!("a spatial start instead of a linear one: {reason}")),
+        }
+    }
+    model.tokenizer = model.tokenizer.with_spatial_start(config);
+    Ok(model)
+}
+
 /// The loss of a part of a batch, and what it is made of.
 fn losses(
     model: &Trained,
@@ -208,11 +246,11 @@ fn losses(
         Some((posterior, noise)) => (posterior.sample(Tensor::from_data(noise, device)), Some(posterior.kl().mean())),
         None => (tokenizer.encode(picture.clone(), hidden.as_ref().map(|(mask, _)| mask.clone())), None),
     };
+    let target = auxiliary.as_ref().zip(hidden.as_ref()).map(|_| hog::targets(picture.clone(), tokenizer.patch_size()));
     let mse = losses::pixels(tokenizer.decode(z.clone()), picture);
     let mut total = mse.clone();
     let mut parts = vec![("mse", mse)];
-    if let (Some(auxiliary), Some(target), Some((mask, count))) = (auxiliary, part.hog, hidden) {
-        let target = Tensor::<3>::from_data(target, device);
+    if let (Some(auxiliary), Some(target), Some((mask, count))) = (auxiliary, target, hidden) {
         let loss = losses::hidden_patches(auxiliary.forward(z), target, mask.float(), count);
         total = total + loss.clone() * hog_weight;
         parts.push(("hog", loss));
@@ -283,7 +321,7 @@ impl Training for TokenizerTrainer {
             ("config.json", self.config.to_json().into_bytes()),
             ("model.safetensors", checkpoint::save(self.ema.module(), Storage::F32, &none)?),
             ("raw.safetensors", checkpoint::save(&self.model().tokenizer.valid(), Storage::F32, &none)?),
-            ("optimiser.bpk", store(&self.optimiser)?),
+            (MOMENTS, self.optimiser.store()?),
         ];
         if let Some(auxiliary) = &self.model().auxiliary {
             files.push(("auxiliary.safetensors", checkpoint::save(&auxiliary.valid(), Storage::F32, &none)?));

@@ -4,13 +4,27 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::tokenizer::TokenizerConfig;
-use crate::train::drive::{Pace, check_positive};
+use crate::tokenizer::{TokenizerConfig, VitSize};
+use crate::train::drive::{Pace, check_not_negative, check_positive};
 use crate::train::hog;
 use crate::train::optimiser::AdamW;
 use crate::train::run_folder::{RunFolder, read, read_json};
 use crate::train::schedule::Schedule;
 use crate::{Error, Result};
+
+/// What a tokenizer's weights are before the first update.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// The best linear code of blocks of patches, fitted to training pictures; where the sizes leave no room for it,
+    /// [`Spatial`](Self::Spatial).
+    #[default]
+    Linear,
+    /// Random, but every latent token looks at its own part of the picture.
+    Spatial,
+    /// As the official code draws them; needs hundreds of thousands of updates.
+    Official,
+}
 
 /// Settings of a tokenizer run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,8 +50,8 @@ pub struct TokenizerTraining {
     pub ema: f64,
     /// Lets the average forget its start: `min(ema, (1 + s) / (10 + s))`.
     pub ema_warmup: bool,
-    /// Starts from weights that suit short runs; the official start needs hundreds of thousands of updates.
-    pub spatial_start: bool,
+    /// What the weights are before the first update.
+    pub start: Start,
     /// Mirrors pictures left to right at random.
     pub mirror: bool,
     /// Draws classes, not pictures, equally often.
@@ -69,7 +83,7 @@ impl Default for TokenizerTraining {
             clip: 1.0,
             ema: 0.999,
             ema_warmup: true,
-            spatial_start: true,
+            start: Start::default(),
             mirror: true,
             balanced: true,
             hog: 1.0,
@@ -101,6 +115,7 @@ impl TokenizerTraining {
             ("clip", self.clip),
             ("steps", self.pace.steps as f64),
             ("minutes", self.pace.minutes.unwrap_or(1.0)),
+            ("evaluate-pictures", self.evaluate_pictures as f64),
         ])?;
         if self.workers == 0 || !self.batch.is_multiple_of(self.workers) {
             return Err(Error::setting("workers", self.workers, "a divisor of the batch"));
@@ -111,7 +126,13 @@ impl TokenizerTraining {
         if self.unmask_from.is_some_and(|from| !(0.0..=1.0).contains(&from)) {
             return Err(Error::setting("unmask-from", self.unmask_from.unwrap_or(f64::NAN), "a share from 0 to 1"));
         }
+        check_not_negative(&[("hog", self.hog), ("weight decay", f64::from(self.adamw.weight_decay))])?;
         if self.hog > 0.0 {
+            let (width, depth, heads) = self.hog_decoder;
+            VitSize { width, depth, heads }.check()?;
+            if config.use_rope && !(width / heads).is_multiple_of(4) {
+                return Err(Error::setting("hog-decoder", width / heads, "of a head size divisible by 4"));
+            }
             hog::check_sizes(config.image_size, config.patch_size)?;
         }
         if config.kl && config.token_drop.is_some() {

@@ -1,0 +1,420 @@
+//! `maetok train tokenizer | diffusion | pack | report`: recipes and flags become the settings of the library's
+//! trainers.
+
+mod recipe;
+mod report;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Subcommand};
+use maetok::device::DeviceChoice;
+use maetok::diffusion::PathType;
+use maetok::tokenizer::VitSize;
+use maetok::train::latents::Source;
+use maetok::train::losses::Times;
+use maetok::train::pack::{Pack, pack};
+use maetok::train::schedule::Schedule;
+use maetok::train::{DiffusionTrainer, DiffusionTraining, Pace, Start, Summary, TokenizerTrainer, TokenizerTraining};
+
+use crate::files;
+use crate::settings::{choice, number, numbers};
+
+/// The recipe of a new run for which none is named.
+const RECIPE: &str = "toon-64";
+/// What sizes of a transformer must be.
+const SIZES: &str = "width, blocks and heads, as in 192x4x4";
+/// What must be positive.
+const POSITIVE: &str = "a positive number";
+/// What may be zero.
+const WHOLE: &str = "a number from 0";
+
+/// Puts the flags that both trainers know into their settings, which have these fields in common.
+macro_rules! apply {
+    ($common:expr, $settings:ident) => {
+        let common = &$common;
+        set(&mut $settings.data, common.data.clone());
+        set(&mut $settings.batch, common.batch);
+        set(&mut $settings.workers, common.workers);
+        set(&mut $settings.ema, common.ema);
+        set(&mut $settings.seed, common.seed);
+        set(&mut $settings.evaluate_pictures, common.evaluate_pictures);
+        rate(&mut $settings.schedule, common);
+        $settings.mirror &= !common.no_mirror;
+        $settings.balanced &= !common.unbalanced;
+        pace(&mut $settings.pace, common);
+    };
+}
+
+/// What to train.
+#[derive(Subcommand, Debug)]
+pub enum Train {
+    /// A tokenizer on a folder of pictures.
+    Tokenizer(TokenizerArgs),
+    /// A generator on the latents of a trained tokenizer.
+    Diffusion(DiffusionArgs),
+    /// Writes trained runs as a model folder, in f16.
+    Pack(PackArgs),
+    /// Writes a run's curves and sample grids as one HTML file.
+    Report(report::ReportArgs),
+}
+
+/// Flags both trainers know. "The recipe's" value is, with --resume, that of the run.
+#[derive(Args, Debug)]
+pub struct Common {
+    /// Folder with class/*.png|jpg|webp, or with train/ and held-out/ of that form; with --resume the run's.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Folder of the run.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Goes on with the run in --out; what is "the recipe's" below is then that run's.
+    #[arg(long)]
+    resume: bool,
+    /// cpu, wgpu or (where built in) libtorch.
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Updates, 1 or more [default: the recipe's].
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number::<u64>("steps", POSITIVE))]
+    steps: Option<u64>,
+    /// Minutes of training instead of --steps, above 0 [default: the recipe's].
+    #[arg(long, value_name = "X", allow_negative_numbers = true, conflicts_with = "steps",
+        value_parser = number::<f64>("minutes", POSITIVE))]
+    minutes: Option<f64>,
+    /// Pictures per update, 1 or more [default: the recipe's].
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number::<usize>("batch", POSITIVE))]
+    batch: Option<usize>,
+    /// Threads with a part of the batch each, a divisor of --batch [default: the recipe's].
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+        value_parser = number::<usize>("workers", "a divisor of the batch"))]
+    workers: Option<usize>,
+    /// Highest learning rate, above 0; the floor is a tenth of it [default: the recipe's].
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = number::<f64>("lr", POSITIVE))]
+    lr: Option<f64>,
+    /// Warm-up updates, 0 or more [default: the recipe's].
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number::<u64>("warmup", WHOLE))]
+    warmup: Option<u64>,
+    /// Decay of the averaged weights, from 0 to below 1 [default: the recipe's].
+    #[arg(long, value_name = "X", allow_negative_numbers = true,
+        value_parser = number::<f64>("ema", "at least 0 and below 1"))]
+    ema: Option<f64>,
+    /// Never mirrors pictures [default: the recipe's].
+    #[arg(long)]
+    no_mirror: bool,
+    /// Draws every picture, not every class, equally often [default: the recipe's].
+    #[arg(long)]
+    unbalanced: bool,
+    /// Seed of weights, batches and noise, from 0 to 18446744073709551615 [default: the recipe's].
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+        value_parser = number::<u64>("seed", "a number from 0 to 18446744073709551615"))]
+    seed: Option<u64>,
+    /// Held-out pictures that are measured, 1 or more [default: the recipe's].
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+        value_parser = number::<usize>("evaluate-pictures", POSITIVE))]
+    evaluate_pictures: Option<usize>,
+    /// Updates between log lines, 0 for none but the last [default: the recipe's].
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number::<u64>("log-every", WHOLE))]
+    log_every: Option<u64>,
+    /// Updates between measurements, 0 for none but the last [default: the recipe's].
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number::<u64>("evaluate-every", WHOLE))]
+    evaluate_every: Option<u64>,
+    /// Updates between sample grids, 0 for none but the last [default: the recipe's].
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number::<u64>("sample-every", WHOLE))]
+    sample_every: Option<u64>,
+    /// Updates between checkpoints, 0 for none but the last [default: the recipe's].
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+        value_parser = number::<u64>("checkpoint-every", WHOLE))]
+    checkpoint_every: Option<u64>,
+}
+
+/// Flags of `train tokenizer`.
+#[derive(Args, Debug)]
+pub struct TokenizerArgs {
+    #[command(flatten)]
+    common: Common,
+    /// What to train, and how: toon-64, toon-64-plain, toon-64-kl, base-256, or a TOML file (the flags win over it)
+    /// [default: toon-64].
+    #[arg(long, value_name = "NAME|FILE")]
+    recipe: Option<String>,
+    /// Side of the pictures, a multiple of the patch's and at most 4096 [default: the recipe's].
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+        value_parser = number::<usize>("image-size", "a multiple of the patch size, at most 4096"))]
+    image_size: Option<usize>,
+    /// Side of a patch, a divisor of the pictures' [default: the recipe's].
+    #[arg(long, value_name = "N", allow_negative_numbers = true,
+        value_parser = number::<usize>("patch-size", "a divisor of the pictures' side"))]
+    patch_size: Option<usize>,
+    /// Latent tokens and channels, as 32x16 [default: the recipe's].
+    #[arg(long, value_name = "LxC", allow_hyphen_values = true,
+        value_parser = numbers::<usize, 2>("latent", 'x', "tokens and channels, as in 32x16"))]
+    latent: Option<[usize; 2]>,
+    /// Width, blocks, heads of the encoder, as 192x4x4 [default: the recipe's].
+    #[arg(long, value_name = "DxNxA", allow_hyphen_values = true,
+        value_parser = numbers::<usize, 3>("encoder", 'x', SIZES))]
+    encoder: Option<[usize; 3]>,
+    /// Width, blocks, heads of the decoder, as 192x4x4 [default: the recipe's].
+    #[arg(long, value_name = "DxNxA", allow_hyphen_values = true,
+        value_parser = numbers::<usize, 3>("decoder", 'x', SIZES))]
+    decoder: Option<[usize; 3]>,
+    /// Bounds of the mask ratio, as 0.4x0.6, above 0 and below 1; 0x0 for no masks [default: the recipe's].
+    #[arg(long, value_name = "LOWxHIGH", allow_hyphen_values = true,
+        value_parser = numbers::<f64, 2>("mask", 'x', "two shares, as in 0.4x0.6, or 0x0"))]
+    mask: Option<[f64; 2]>,
+    /// Folder with held-out pictures [default: held-out/ in --data, otherwise the training pictures].
+    #[arg(long, value_name = "DIR")]
+    held_out: Option<PathBuf>,
+    /// Weight of the HOG loss, 0 or more; 0 leaves the auxiliary decoder out [default: the recipe's].
+    #[arg(long, value_name = "X", allow_negative_numbers = true,
+        value_parser = number::<f64>("hog", "a number that is not negative"))]
+    hog: Option<f64>,
+    /// Width, blocks, heads of the auxiliary decoder, as 192x3x3 [default: the recipe's].
+    #[arg(long, value_name = "DxNxA", allow_hyphen_values = true,
+        value_parser = numbers::<usize, 3>("hog-decoder", 'x', SIZES))]
+    hog_decoder: Option<[usize; 3]>,
+    /// From this share of the run on, 0 to 1, the mask ratio falls to zero [default: the recipe's].
+    #[arg(long, value_name = "X", allow_negative_numbers = true,
+        value_parser = number::<f64>("unmask-from", "a share from 0 to 1"))]
+    unmask_from: Option<f64>,
+    /// Keeps the encoder as it is while the mask ratio falls [default: the recipe's].
+    #[arg(long)]
+    freeze_encoder: bool,
+    /// Weights to start from: linear (the best linear code of blocks of patches), spatial (random, but local), or
+    /// official (random as in the paper, which needs a very long run) [default: the recipe's].
+    #[arg(long, value_name = "NAME", value_parser = choice::<Start>("start", "linear, spatial or official"))]
+    start: Option<Start>,
+    /// Weight decay, 0 or more [default: the recipe's].
+    #[arg(long, value_name = "X", allow_negative_numbers = true,
+        value_parser = number::<f32>("weight-decay", "a number that is not negative"))]
+    weight_decay: Option<f32>,
+}
+
+/// Flags of `train diffusion`.
+#[derive(Args, Debug)]
+pub struct DiffusionArgs {
+    #[command(flatten)]
+    common: Common,
+    /// The tokenizer: a run, a model folder, or a folder with config.json and model.safetensors; with --resume the
+    /// run's.
+    #[arg(long, value_name = "DIR")]
+    tokenizer: Option<PathBuf>,
+    /// What to train, and how: toon-64, xl, or a TOML file (the flags win over it) [default: toon-64].
+    #[arg(long, value_name = "NAME|FILE")]
+    recipe: Option<String>,
+    /// Width, blocks, heads, as 192x6x4 [default: the recipe's].
+    #[arg(long, value_name = "DxNxA", allow_hyphen_values = true,
+        value_parser = numbers::<usize, 3>("size", 'x', SIZES))]
+    size: Option<[usize; 3]>,
+    /// Interpolant: linear or cosine [default: the recipe's].
+    #[arg(long, value_name = "NAME", value_parser = choice::<PathType>("path", "linear or cosine"))]
+    path: Option<PathType>,
+    /// Law of the times: lognormal or uniform [default: the recipe's].
+    #[arg(long, value_name = "NAME", value_parser = choice::<Times>("times", "lognormal or uniform"))]
+    times: Option<Times>,
+    /// Share of labels left out, 0 to 1 [default: the recipe's].
+    #[arg(long, value_name = "X", allow_negative_numbers = true,
+        value_parser = number::<f64>("label-dropout", "a share from 0 to 1"))]
+    label_dropout: Option<f64>,
+}
+
+/// Flags of `train pack`.
+#[derive(Args, Debug)]
+pub struct PackArgs {
+    /// The tokenizer: its run, a model folder, or a folder with config.json and model.safetensors.
+    #[arg(long, value_name = "DIR")]
+    tokenizer: PathBuf,
+    /// The generator's run; without one the model can only reconstruct.
+    #[arg(long, value_name = "DIR")]
+    generator: Option<PathBuf>,
+    /// The data folder, for the names in its classes.json.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Folder with class.webp, .png or .jpg for each class.
+    #[arg(long, value_name = "DIR")]
+    thumbnails: Option<PathBuf>,
+    /// Short name.
+    #[arg(long, default_value = "model")]
+    name: String,
+    /// Name for people [default: the short one].
+    #[arg(long, default_value = "", hide_default_value = true)]
+    title: String,
+    /// Licence of the weights as an SPDX expression, such as CC-BY-4.0: what the pictures' licences allow, which only
+    /// you can know.
+    #[arg(long, value_name = "SPDX", value_parser = NonEmptyStringValueParser::new())]
+    license: String,
+    /// Who trained it on what.
+    #[arg(long, default_value = "unknown")]
+    origin: String,
+    /// A file with the model card [default: one with the runs' numbers is written].
+    #[arg(long, value_name = "FILE")]
+    card: Option<PathBuf>,
+    /// The model folder.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Trains.
+///
+/// # Errors
+/// What the trainer says.
+pub fn run(train: &Train) -> Result<()> {
+    match train {
+        Train::Tokenizer(args) => tokenizer(args),
+        Train::Diffusion(args) => diffusion(args),
+        Train::Pack(args) => package(args),
+        Train::Report(args) => report::run(args),
+    }
+}
+
+fn tokenizer(args: &TokenizerArgs) -> Result<()> {
+    let choice = args.common.device.parse::<DeviceChoice>()?;
+    let (mut settings, mut config) = if args.common.resume {
+        let belong_to_the_start = [("--recipe", args.recipe.is_some()), ("--start", args.start.is_some())];
+        refuse_with_resume(&belong_to_the_start)?;
+        TokenizerTraining::of_run(&args.common.out)?
+    } else {
+        let name = args.recipe.as_deref().unwrap_or(RECIPE);
+        let recipe = recipe::TOKENIZERS.read::<TokenizerTraining>(name)?;
+        (recipe.training.clone(), recipe.tokenizer()?)
+    };
+    apply!(args.common, settings);
+    set(&mut settings.adamw.weight_decay, args.weight_decay);
+    set(&mut settings.hog, args.hog);
+    set(&mut settings.hog_decoder, args.hog_decoder.map(Into::into));
+    if args.held_out.is_some() {
+        settings.held_out.clone_from(&args.held_out);
+    }
+    if args.unmask_from.is_some() {
+        settings.unmask_from = args.unmask_from;
+    }
+    set(&mut settings.start, args.start);
+    settings.freeze_encoder |= args.freeze_encoder;
+    if settings.data.as_os_str().is_empty() {
+        bail!("--data is missing: the folder with the pictures.");
+    }
+    files::check_folder(&settings.data, "--data")?;
+    if let Some(held_out) = &settings.held_out {
+        files::check_folder(held_out, "--held-out")?;
+    }
+
+    set(&mut config.image_size, args.image_size);
+    set(&mut config.patch_size, args.patch_size);
+    if let Some([tokens, channels]) = args.latent {
+        (config.latent_tokens, config.latent_channels) = (tokens, channels);
+    }
+    let size = |[width, depth, heads]: [usize; 3]| VitSize { width, depth, heads };
+    set(&mut config.encoder, args.encoder.map(size));
+    set(&mut config.decoder, args.decoder.map(size));
+    if let Some([low, high]) = args.mask {
+        config.token_drop = ((low, high) != (0.0, 0.0)).then_some((low, high));
+    }
+    config.validate()?;
+
+    let (device, info) = files::device(choice)?;
+    let mut trainer = TokenizerTrainer::new(settings, config, &args.common.out, args.common.resume, &device)?;
+    for notice in trainer.notices() {
+        files::say(notice);
+    }
+    files::say(&format!("tokenizer with {} parameters on {} ({})", trainer.parameters(), info.name, info.backend));
+    told(&trainer.run()?);
+    Ok(())
+}
+
+fn diffusion(args: &DiffusionArgs) -> Result<()> {
+    let choice = args.common.device.parse::<DeviceChoice>()?;
+    let (mut settings, mut config) = if args.common.resume {
+        refuse_with_resume(&[("--recipe", args.recipe.is_some())])?;
+        DiffusionTraining::of_run(&args.common.out)?
+    } else {
+        let name = args.recipe.as_deref().unwrap_or(RECIPE);
+        let recipe = recipe::GENERATORS.read::<DiffusionTraining>(name)?;
+        (recipe.training.clone(), recipe.generator()?)
+    };
+    apply!(args.common, settings);
+    set(&mut settings.tokenizer, args.tokenizer.clone());
+    if settings.data.as_os_str().is_empty() || settings.tokenizer.as_os_str().is_empty() {
+        bail!("--data and --tokenizer are needed: the pictures, and the tokenizer whose latents to learn.");
+    }
+    files::check_folder(&settings.data, "--data")?;
+    files::check_folder(&settings.tokenizer, "--tokenizer")?;
+    Source::find(&settings.tokenizer)?;
+    set(&mut settings.path, args.path);
+    set(&mut settings.times, args.times);
+    if let Some([width, depth, heads]) = args.size {
+        (config.width, config.depth, config.heads) = (width, depth, heads);
+    }
+    set(&mut config.class_dropout_prob, args.label_dropout);
+    config.validate()?;
+
+    let (device, info) = files::device(choice)?;
+    let mut trainer = DiffusionTrainer::new(settings, config, &args.common.out, args.common.resume, &device)?;
+    for notice in trainer.notices() {
+        files::say(notice);
+    }
+    files::say(&format!("generator with {} parameters on {} ({})", trainer.parameters(), info.name, info.backend));
+    told(&trainer.run()?);
+    Ok(())
+}
+
+/// What was decided when a run began is not to be ignored, and not to be changed in its files either.
+fn refuse_with_resume(flags: &[(&str, bool)]) -> Result<()> {
+    match flags.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => bail!("{flag} belongs to the beginning of a run: leave it out with --resume."),
+        None => Ok(()),
+    }
+}
+
+fn package(args: &PackArgs) -> Result<()> {
+    let card = match &args.card {
+        Some(path) => {
+            let bytes = files::input(path, files::SMALL)?;
+            Some(String::from_utf8(bytes).context("The model card is no text in UTF-8")?)
+        }
+        None => None,
+    };
+    let request = Pack {
+        tokenizer: args.tokenizer.clone(),
+        generator: args.generator.clone(),
+        data: args.data.clone(),
+        thumbnails: args.thumbnails.clone(),
+        name: args.name.clone(),
+        title: args.title.clone(),
+        license: args.license.clone(),
+        origin: args.origin.clone(),
+        card,
+    };
+    let manifest = pack(&request, &args.out)?;
+    let bytes: u64 = manifest.files.iter().map(|file| file.size).sum();
+    files::say(&format!("{}: {} files, {:.1} MB", args.out.display(), manifest.files.len(), bytes as f64 / 1e6));
+    Ok(())
+}
+
+fn told(summary: &Summary) {
+    files::say(&format!("step {}: saved in {}", summary.state.step, summary.checkpoint.display()));
+}
+
+fn rate(schedule: &mut Schedule, common: &Common) {
+    if let Some(rate) = common.lr {
+        (schedule.peak, schedule.floor) = (rate, rate / 10.0);
+    }
+    set(&mut schedule.warmup, common.warmup);
+}
+
+fn pace(pace: &mut Pace, common: &Common) {
+    if let Some(steps) = common.steps {
+        (pace.steps, pace.minutes) = (steps, None);
+    }
+    if common.minutes.is_some() {
+        pace.minutes = common.minutes;
+    }
+    set(&mut pace.log_every, common.log_every);
+    set(&mut pace.evaluate_every, common.evaluate_every);
+    set(&mut pace.sample_every, common.sample_every);
+    set(&mut pace.checkpoint_every, common.checkpoint_every);
+}
+
+fn set<T>(target: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *target = value;
+    }
+}
