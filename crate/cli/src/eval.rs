@@ -4,11 +4,16 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use maetok::device::{DeviceChoice, open};
+use maetok::Error;
+use maetok::device::DeviceChoice;
 use maetok::pipeline::Pipeline;
 use maetok::train::yardstick::{self, Yardstick};
 
 use crate::files;
+use crate::settings::number;
+
+/// What --fit must be.
+const FIT: &str = "a number of pictures, 1 or more";
 
 /// Arguments of `maetok eval`.
 #[derive(Args)]
@@ -16,8 +21,9 @@ pub struct Arguments {
     /// Data folder with train/ and held-out/, as `cargo xtask data` makes it.
     #[arg(long)]
     data: PathBuf,
-    /// Training pictures that the mean picture and PCA are fitted to.
-    #[arg(long, default_value_t = 6000)]
+    /// Training pictures that the mean picture and PCA are fitted to, 1 or more.
+    #[arg(long, value_name = "N", default_value_t = 6000, allow_negative_numbers = true,
+        value_parser = number::<usize>("fit", FIT))]
     fit: usize,
     /// Print JSON instead of a table.
     #[arg(long)]
@@ -33,8 +39,12 @@ pub struct Arguments {
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let choice = arguments.device.parse::<DeviceChoice>()?;
+    if arguments.fit == 0 {
+        return Err(Error::setting("fit", 0, FIT).into());
+    }
+    files::check_folder(&arguments.data, "--data")?;
     let model = files::model_files(arguments.model.as_deref())?;
-    let (device, info) = pollster::block_on(open(choice))?;
+    let (device, info) = files::device(choice)?;
     let pipeline = Pipeline::load(&model, &device)?;
     let measured = pollster::block_on(yardstick::measure(&pipeline, &arguments.data, arguments.fit, &device))?;
     if arguments.json {

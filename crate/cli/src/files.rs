@@ -4,15 +4,17 @@ use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use maetok::checkpoint::{ModelFiles, write_atomically};
-use maetok::device::{self, DeviceChoice};
+use maetok::device::{self, DeviceChoice, DeviceInfo};
 use maetok::image::RgbImage;
 use maetok::pipeline::Pipeline;
-use maetok::{Error, image};
+use maetok::{Device, Error, image};
 
-/// Largest picture file that is read.
-const MAX_INPUT: u64 = 256 << 20;
+/// Most bytes of a picture, a recipe or a model card, and of whatever does not say how long it is.
+pub const SMALL: u64 = 256 << 20;
+/// Most bytes of a weights file: several times the largest published one.
+pub const WEIGHTS: u64 = 16 << 30;
 
 /// The shipped model, relative to the source tree or the program.
 const SHIPPED: &str = "assets/models/toon-64";
@@ -23,9 +25,15 @@ pub fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// One line on stdout. A reader that has seen enough (`| head`) is no error.
+/// One line on stdout.
 pub fn print(text: &str) -> Result<()> {
-    match writeln!(io::stdout(), "{text}") {
+    to_stdout(format!("{text}\n").as_bytes())
+}
+
+/// Bytes on stdout. A reader that has seen enough (`| head`) is no error.
+fn to_stdout(bytes: &[u8]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::write("The standard output", error).into())
         }
@@ -64,31 +72,63 @@ pub fn model_files(named: Option<&Path>) -> Result<ModelFiles> {
     Ok(ModelFiles::from_folder(&model_folder(named)?)?)
 }
 
+/// Opens the device asked for.
+pub fn device(choice: DeviceChoice) -> Result<(Device, DeviceInfo)> {
+    pollster::block_on(device::open(choice)).map_err(|error| match error {
+        // The reason names what was looked for in the words of a program.
+        Error::Device { reason } if reason.to_lowercase().contains("no adapter") => {
+            anyhow!("There is no GPU adapter that wgpu can use here; --device cpu computes without one.")
+        }
+        other => other.into(),
+    })
+}
+
 /// The model on the device asked for, and that device's name.
-pub fn pipeline(files: &ModelFiles, device: DeviceChoice) -> Result<(Pipeline, String)> {
-    let (device, info) = pollster::block_on(device::open(device))?;
+pub fn pipeline(files: &ModelFiles, choice: DeviceChoice) -> Result<(Pipeline, String)> {
+    let (device, info) = device(choice)?;
     Ok((Pipeline::load(files, &device)?, info.name))
 }
 
-/// The bytes of a file, or of the standard input for `-`.
-pub fn input(path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        io::stdin().take(MAX_INPUT + 1).read_to_end(&mut bytes).map_err(|e| Error::read("The standard input", e))?;
-    } else {
-        let file = fs::File::open(path).map_err(|e| Error::read(shown(path), e))?;
-        file.take(MAX_INPUT + 1).read_to_end(&mut bytes).map_err(|e| Error::read(shown(path), e))?;
+/// Refuses a folder that is not there, before anything slow happens.
+pub fn check_folder(path: &Path, flag: &str) -> Result<()> {
+    if !path.is_dir() {
+        bail!("The folder {} of {flag} does not exist.", path.display());
     }
-    if bytes.len() as u64 > MAX_INPUT {
-        bail!("{} has more than {} MB, which no picture needs.", path.display(), MAX_INPUT >> 20);
+    Ok(())
+}
+
+/// The bytes of a file, or of the standard input for `-`, if they are no more than `most`.
+pub fn input(path: &Path, most: u64) -> Result<Vec<u8>> {
+    if path == Path::new("-") {
+        return read_up_to(most.min(SMALL), io::stdin(), "The standard input");
+    }
+    let file = fs::File::open(path).map_err(|e| Error::read(shown(path), e))?;
+    let about = file.metadata().map_err(|e| Error::read(shown(path), e))?;
+    // A pipe or a device need not end: only what says how long it is may be long.
+    let most = if about.is_file() { most } else { most.min(SMALL) };
+    if about.len() > most {
+        return Err(too_long(&shown(path), most));
+    }
+    read_up_to(most, file, &shown(path))
+}
+
+fn read_up_to(most: u64, from: impl io::Read, name: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(most + 1).read_to_end(&mut bytes).map_err(|e| Error::read(name, e))?;
+    if bytes.len() as u64 > most {
+        return Err(too_long(name, most));
     }
     Ok(bytes)
+}
+
+fn too_long(name: &str, most: u64) -> anyhow::Error {
+    anyhow!("{name} has more than {} MB, the most that is read.", most >> 20)
 }
 
 /// Refuses an output path that could not be written, before hours are spent on what would go there.
 pub fn check_output(path: &Path) -> Result<()> {
     if path == Path::new("-") {
-        return Ok(());
+        return check_stdout();
     }
     if !path.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
         bail!(
@@ -96,21 +136,48 @@ pub fn check_output(path: &Path) -> Result<()> {
             path.display()
         );
     }
-    match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() && !dir.is_dir() => {
-            bail!("The folder {} of --out does not exist.", dir.display())
-        }
-        _ => Ok(()),
+    if path.is_dir() {
+        bail!("The picture cannot be written to {}, because that is a folder.", path.display());
     }
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => check_folder(dir, "--out")?,
+        _ => {}
+    }
+    // As the picture will be written: first beside its place, then renamed.
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let trial = path.with_file_name(format!(".{name}.new-{}", std::process::id()));
+    fs::File::create(&trial).map_err(|e| Error::write(shown(path), e))?;
+    fs::remove_file(&trial).map_err(|e| Error::write(shown(path), e))?;
+    Ok(())
+}
+
+/// Refuses a standard output that is closed. Rust opens /dev/null in its place, for reading too, and writing there
+/// succeeds; a shell that was told `> /dev/null` opens it for writing only.
+#[cfg(target_os = "linux")]
+fn check_stdout() -> Result<()> {
+    // The access mode's bits in the octal flags of `/proc/self/fdinfo`, and its value for reading and writing.
+    const MODE: u32 = 0o3;
+    const BOTH: u32 = 0o2;
+    let leads_nowhere = fs::read_link("/proc/self/fd/1").is_ok_and(|to| to == Path::new("/dev/null"));
+    let about = fs::read_to_string("/proc/self/fdinfo/1").unwrap_or_default();
+    let flags = about.lines().find_map(|line| u32::from_str_radix(line.strip_prefix("flags:")?.trim(), 8).ok());
+    if leads_nowhere && flags.is_some_and(|flags| flags & MODE == BOTH) {
+        bail!("The standard output is closed or leads nowhere, so the picture would be lost; give --out a file.");
+    }
+    Ok(())
+}
+
+/// Nothing is known of it.
+#[cfg(not(target_os = "linux"))]
+fn check_stdout() -> Result<()> {
+    Ok(())
 }
 
 /// Writes a picture as PNG to a path, or to the standard output for `-`.
 pub fn output(path: &Path, picture: &RgbImage) -> Result<()> {
     let png = image::encode_png(picture)?;
     if path == Path::new("-") {
-        let mut out = io::stdout().lock();
-        out.write_all(&png).and_then(|()| out.flush()).map_err(|e| Error::write("The standard output", e))?;
-        return Ok(());
+        return to_stdout(&png);
     }
     Ok(write_atomically(path, &png)?)
 }

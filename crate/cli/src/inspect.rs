@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use maetok::Error;
 use maetok::checkpoint::{LoadReport, ModelFiles, load, tensor_names};
-use maetok::device::{self, DeviceChoice};
+use maetok::device::DeviceChoice;
 use maetok::diffusion::SitConfig;
 use maetok::tokenizer::TokenizerConfig;
 use serde_json::{Value, json};
@@ -17,7 +17,8 @@ use crate::files;
 /// Arguments of `maetok inspect`.
 #[derive(Args)]
 pub struct Arguments {
-    /// Model folder, folder of an official repository (config.json, model.safetensors), or safetensors file.
+    /// Model folder, folder of an official repository (config.json, model.safetensors), or safetensors file; - is the
+    /// standard input.
     model: PathBuf,
     /// Print as JSON.
     #[arg(long)]
@@ -85,17 +86,35 @@ impl Network {
         let size = megabytes(self.bytes);
         let mut lines =
             vec![format!("{}: {tensors} tensors, {millions:.2} million numbers, {size} as {types}", self.role)];
-        if let Some(report) = &self.report {
-            lines.push(format!("  keys: {report}"));
-            lines.extend(report.unused.iter().map(|name| format!("  unused: {name}")));
+        let Some(report) = &self.report else { return lines };
+        let listed = problems(report);
+        let counts = listed.iter().map(|(what, names)| format!(", {} {what}", names.len())).collect::<String>();
+        lines.push(format!("  keys: {} tensors loaded{counts}", report.loaded));
+        for (what, names) in &listed {
+            lines.extend(names.iter().map(|name| format!("  {what}: {name}")));
         }
         lines
     }
 }
 
+/// Every tensor that is not as it should be, by what is wrong with it.
+fn problems(report: &LoadReport) -> Vec<(&'static str, Vec<String>)> {
+    let misshaped =
+        report.misshaped.iter().map(|m| format!("{} (the model has {:?}, the file {:?})", m.name, m.want, m.got));
+    let mut problems = vec![
+        ("missing", report.missing.clone()),
+        ("mis-shaped", misshaped.collect()),
+        ("non-finite", report.nonfinite.clone()),
+        ("not stored as f32, f16 or bf16", report.mistyped.clone()),
+        ("unused", report.unused.clone()),
+    ];
+    problems.retain(|(_, names)| !names.is_empty());
+    problems
+}
+
 /// How the weights fit the configuration; a misfit is an answer here, not an error.
 fn fit(role: &str, config: &[u8], weights: &[&[u8]]) -> Result<LoadReport> {
-    let (device, _) = pollster::block_on(device::open(DeviceChoice::Cpu))?;
+    let (device, _) = files::device(DeviceChoice::Cpu)?;
     let loaded = if role == "generator" {
         load(SitConfig::from_json(config)?.init(&device)?, weights).map(|(_, report)| report)
     } else {
@@ -119,7 +138,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     } else if path.is_dir() {
         (Vec::new(), vec![official_folder(path)?])
     } else {
-        let bytes = fs::read(path).map_err(|e| Error::read(path.display(), e))?;
+        let bytes = files::input(path, files::WEIGHTS)?;
         (Vec::new(), vec![Network::read(&[&bytes], None, None)?])
     };
     if arguments.json {
@@ -135,11 +154,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             files::print(&line)?;
         }
     }
-    let bad: Vec<&LoadReport> =
-        networks.iter().filter_map(|n| n.report.as_ref()).filter(|r| !r.is_complete()).collect();
-    match bad.as_slice() {
-        [] => Ok(()),
-        [first, ..] => Err(Error::WeightsMismatch { report: Box::new((*first).clone()) }.into()),
+    match networks.iter().find(|network| network.report.as_ref().is_some_and(|report| !report.is_complete())) {
+        // Its tensors are named above.
+        Some(network) => bail!("The weights of the {} do not fit its configuration.", network.role),
+        None => Ok(()),
     }
 }
 
@@ -199,10 +217,9 @@ fn official_folder(path: &Path) -> Result<Network> {
     if paths.is_empty() {
         bail!("The folder {} holds neither a manifest.json nor a safetensors file.", path.display());
     }
-    let read = |path: &PathBuf| fs::read(path).map_err(|e| Error::read(path.display(), e));
-    let shards = paths.iter().map(read).collect::<maetok::Result<Vec<_>>>()?;
+    let shards = paths.iter().map(|path| files::input(path, files::WEIGHTS)).collect::<Result<Vec<_>>>()?;
     let at = path.join("config.json");
-    let config = if at.is_file() { Some(read(&at)?) } else { None };
+    let config = if at.is_file() { Some(files::input(&at, files::SMALL)?) } else { None };
     let shards: Vec<&[u8]> = shards.iter().map(Vec::as_slice).collect();
     Network::read(&shards, config.as_deref(), None)
 }

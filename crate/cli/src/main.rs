@@ -1,6 +1,6 @@
-//! `maetok`: sample pictures, reconstruct pictures, inspect models, train.
+//! `maetok`: sample pictures, reconstruct pictures, inspect models, measure them, train.
 //!
-//! Thin: every command calls the library's pipeline, as the page does. What a user did wrong ends with one sentence on
+//! Thin: every command calls the library's pipeline, as the page does. Whatever goes wrong ends with one sentence on
 //! stderr and exit status 2.
 
 mod eval;
@@ -8,17 +8,21 @@ mod files;
 mod inspect;
 mod progress;
 mod reconstruct;
+mod refusal;
 mod sample;
+mod settings;
 mod train;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, error::ErrorKind};
+use anyhow::Result;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
 
-/// Exit status of every failure that has a sentence.
+/// Exit status of every failure.
 const REFUSED: u8 = 2;
 
-/// MAETok: a masked-autoencoder tokenizer and the SiT generator on it.
+/// MAETok: a masked-autoencoder tokenizer and the SiT generator on it. What help says first is the package's description.
 #[derive(Parser)]
 #[command(name = "maetok", version, about, arg_required_else_help = true, disable_help_subcommand = true, after_help = EXAMPLES)]
 struct Arguments {
@@ -32,9 +36,11 @@ const EXAMPLES: &str = "Examples:
   maetok reconstruct photo.jpg --out again.png
   cat photo.jpg | maetok reconstruct - --json
   maetok inspect assets/models/toon-64
-  maetok train tokenizer --data data/toon --out runs/tokenizer --minutes 60
-  maetok train diffusion --data data/toon --tokenizer runs/tokenizer --out runs/sit --minutes 60
-  maetok train pack --tokenizer runs/tokenizer --generator runs/sit --name mine --out models/mine";
+  maetok eval --data data/toon-64
+  maetok train tokenizer --data data/toon-64 --out runs/tokenizer --minutes 60
+  maetok train diffusion --data data/toon-64 --tokenizer runs/tokenizer --out runs/sit --minutes 60
+  maetok train report runs/sit
+  maetok train pack --tokenizer runs/tokenizer --generator runs/sit --license CC0-1.0 --name mine --out models/mine";
 
 #[derive(Subcommand)]
 enum Command {
@@ -46,54 +52,65 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Measures the tokenizer on held-out pictures, beside the mean picture and PCA.
     Eval(eval::Arguments),
-    /// Trains a tokenizer or a generator, or packs trained runs as a model folder.
+    /// Trains a tokenizer or a generator, packs trained runs as a model folder, or reports on a run.
     #[command(subcommand)]
     Train(Box<train::Train>),
 }
 
 fn main() -> ExitCode {
-    // A last resort: a panic is a mistake of ours, and still leaves one sentence instead of a trace.
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(|at| format!(" at {}:{}", at.file(), at.line())).unwrap_or_default();
-        files::say(&format!("Something went wrong inside maetok{place}; please report it with the command you ran."));
-    }));
+    refusal::note_panics();
+    match refusal::caught(answer) {
+        Ok(code) => code,
+        Err(panic) => refused(&panic),
+    }
+}
+
+/// Does what the arguments ask for.
+fn answer() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return refused_arguments(&error),
+        Err(error) => return answer_without_command(&error),
     };
-    let done = match arguments.command {
+    match run(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refused(&refusal::of_error(&error)),
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Reconstruct(arguments) => reconstruct::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Train(train) => train::run(&train),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            files::say(&error.to_string());
-            ExitCode::from(REFUSED)
-        }
     }
 }
 
+fn refused(sentence: &str) -> ExitCode {
+    files::say(sentence);
+    ExitCode::from(REFUSED)
+}
+
 /// Help and version as they are; everything else as one sentence instead of clap's paragraph.
-fn refused_arguments(error: &clap::Error) -> ExitCode {
-    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+fn answer_without_command(error: &clap::Error) -> ExitCode {
+    let asked = refusal::was_asked_for(error);
     if asked || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         // Nothing can be said where even help cannot be printed.
         let _ = error.print();
         return if asked { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) };
     }
-    let text = error.to_string();
-    let paragraph: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-    let sentence = paragraph.join(" ");
-    let sentence = sentence.strip_prefix("error: ").unwrap_or(&sentence);
-    files::say(&format!("{}; see maetok --help.", capitalised(sentence)));
-    ExitCode::from(REFUSED)
+    refused(&refusal::of_arguments(error, &spoken_to()))
 }
 
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+/// The command that was spoken to, as in `maetok train tokenizer`.
+fn spoken_to() -> String {
+    let mut names = vec!["maetok".to_owned()];
+    let mut command = Arguments::command();
+    for word in std::env::args_os().skip(1) {
+        let Some(found) = command.find_subcommand(&word).cloned() else { break };
+        names.push(found.get_name().to_owned());
+        command = found;
+    }
+    names.join(" ")
 }

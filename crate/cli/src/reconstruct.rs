@@ -39,7 +39,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         files::check_output(out)?;
     }
     let device = arguments.device.parse::<DeviceChoice>()?;
-    let picture = image::decode(&files::input(&arguments.input)?)?;
+    let picture = image::decode(&files::input(&arguments.input, files::SMALL)?)?;
     let model = files::model_files(arguments.model.as_deref())?;
     let (pipeline, _) = files::pipeline(&model, device)?;
     let result = pollster::block_on(pipeline.reconstruct(&picture.rgb))?;

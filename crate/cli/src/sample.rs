@@ -5,16 +5,20 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use maetok::Error;
 use maetok::checkpoint::Manifest;
 use maetok::device::DeviceChoice;
 use maetok::image::{RgbImage, grid};
 use maetok::pipeline::SampleRequest;
 use maetok::sampler::SamplerKind;
 
+use crate::settings::{number, numbers};
 use crate::{files, progress};
 
 /// Most pictures on a sheet.
 const MAX_GRID: usize = 400;
+/// What --grid must be.
+const GRID: &str = "from 1 to 400 pictures";
 /// Pixels between the pictures of a sheet.
 const GAP: u32 = 2;
 
@@ -22,28 +26,32 @@ const GAP: u32 = 2;
 #[derive(Args)]
 pub struct Arguments {
     /// Class by name or number; `maetok inspect` lists them.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     class: String,
-    /// The same seed gives the same picture on every machine.
-    #[arg(long, default_value_t = 0)]
+    /// The same seed gives the same picture on every machine; from 0 to 18446744073709551615.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true,
+        value_parser = number::<u64>("seed", "a number from 0 to 18446744073709551615"))]
     seed: u64,
     /// Steps from noise to picture, 1 to 1000.
-    #[arg(long, default_value_t = 25)]
+    #[arg(long, default_value_t = 25, allow_negative_numbers = true,
+        value_parser = number::<usize>("steps", "a number from 1 to 1000"))]
     steps: usize,
     /// How strongly to insist on the class, 1 (not at all) to 20.
-    #[arg(long, default_value_t = 2.0, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 2.0, allow_negative_numbers = true,
+        value_parser = number::<f64>("guidance", "a number from 1 (off) to 20"))]
     guidance: f64,
     /// Times between which guidance applies; 1 is noise, 0 is the picture.
-    #[arg(long, value_name = "LOW,HIGH", default_value = "0,1", value_parser = interval, allow_hyphen_values = true)]
-    interval: (f64, f64),
+    #[arg(long, value_name = "LOW,HIGH", default_value = "0,1", allow_hyphen_values = true,
+        value_parser = numbers::<f64, 2>("interval", ',', "two numbers with a comma between, as in 0,0.75"))]
+    interval: [f64; 2],
     /// Integrator: euler, heun or sde.
     #[arg(long, default_value = "euler")]
     sampler: String,
     /// PNG file to write; - is the standard output.
     #[arg(long)]
     out: PathBuf,
-    /// Draw this many pictures, with seeds counting up from --seed, on one sheet.
-    #[arg(long, value_name = "N")]
+    /// Draw this many pictures, with seeds counting up from --seed, on one sheet; 1 to 400.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number::<usize>("grid", GRID))]
     grid: Option<usize>,
     /// Where to compute: auto, cpu or wgpu.
     #[arg(long, default_value = "auto")]
@@ -53,24 +61,31 @@ pub struct Arguments {
     model: Option<PathBuf>,
 }
 
-fn interval(text: &str) -> std::result::Result<(f64, f64), String> {
-    let pair = text.split_once(',').and_then(|(low, high)| Some((low.trim().parse().ok()?, high.trim().parse().ok()?)));
-    pair.ok_or_else(|| "two numbers with a comma between are wanted, as in 0,0.75".to_owned())
-}
-
 impl Arguments {
+    /// The class; a number that is none of the classes' is not answered with the nearest names.
+    fn class(&self, manifest: &Manifest) -> Result<usize> {
+        let number = self.class.trim().parse::<f64>().is_ok();
+        manifest.class_index(&self.class).map_err(|error| match error {
+            Error::UnknownClass { name, .. } if number => {
+                let last = manifest.classes.len() - 1;
+                Error::setting("class", name, format!("a class name or a number from 0 to {last}")).into()
+            }
+            other => other.into(),
+        })
+    }
+
     /// One request per picture, all checked.
     fn requests(&self, manifest: &Manifest) -> Result<Vec<SampleRequest>> {
         let count = self.grid.unwrap_or(1);
         if !(1..=MAX_GRID).contains(&count) {
-            return Err(maetok::Error::setting("grid", count, format!("from 1 to {MAX_GRID} pictures")).into());
+            return Err(Error::setting("grid", count, GRID).into());
         }
         let first = SampleRequest {
-            class: manifest.class_index(&self.class)?,
+            class: self.class(manifest)?,
             seed: self.seed,
             steps: self.steps,
             guidance: self.guidance,
-            interval: self.interval,
+            interval: self.interval.into(),
             sampler: self.sampler.parse::<SamplerKind>()?,
         };
         first.validate(manifest)?;

@@ -14,8 +14,8 @@ use crate::process;
 use crate::project::Project;
 use crate::stamp::{self, Input};
 
-/// The oldest Node whose releases the front's tools support (Vite asks for 20.19).
-const NODE: (u32, u32) = (20, 19);
+/// The releases of Node that the front's packages support; `engines` in `web/package.json` says the same to npm.
+const NODE: &str = "Node 20 (20.19 or later), 22 (22.12 or later), 24 or newer";
 
 /// A program the tests drive, and the Debian package that brings it.
 struct Package {
@@ -70,19 +70,28 @@ pub fn announce(what: &str, why: &str) {
 /// Node and npm build the front. They are not installed by us: how is a matter of taste and system.
 ///
 /// # Errors
-/// If either is missing or Node is too old.
+/// If either is missing or this release of Node is none of [`NODE`].
 pub fn node() -> Result<()> {
     let advice = "install it from https://nodejs.org or with your package manager";
     let Ok(said) = process::output(Command::new("node").arg("--version")) else {
-        bail!("Node {}.{} or newer is needed to build the page and was not found; {advice}", NODE.0, NODE.1);
+        bail!("{NODE} is needed to build the page, and Node was not found; {advice}");
     };
-    if node_version(&said).is_none_or(|version| version < NODE) {
-        bail!("Node {}.{} or newer is needed to build the page; this is {}; {advice}", NODE.0, NODE.1, said.trim());
+    if !node_version(&said).is_some_and(is_supported) {
+        bail!("{NODE} is needed to build the page, and this is {}; {advice}", said.trim());
     }
     if !process::succeeds(Command::new("npm").arg("--version")) {
         bail!("npm is needed to build the page and was not found, though Node was; {advice}");
     }
     Ok(())
+}
+
+/// Whether a release is one of [`NODE`]. Vitest leaves out 21 and 23, whose support ended after half a year.
+fn is_supported((major, minor): (u32, u32)) -> bool {
+    match major {
+        20 => minor >= 19,
+        22 => minor >= 12,
+        _ => major >= 24,
+    }
 }
 
 /// `v20.20.1` is (20, 20).
@@ -211,11 +220,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn node_versions_compare_as_numbers() {
-        assert_eq!(node_version("v20.20.1\n"), Some((20, 20)));
-        assert!(node_version("v20.9.0").is_some_and(|old| old < NODE), "20.9 is older than 20.19");
-        assert!(node_version("v22.1.0").is_some_and(|new| new > NODE));
-        assert_eq!(node_version("something else"), None);
+    fn the_releases_of_node_that_the_packages_support_are_accepted() {
+        let accepted = |said: &str| node_version(said).is_some_and(is_supported);
+        for good in ["v20.19.0", "v20.20.1\n", "v22.12.0", "v22.20.0", "v24.0.0", "v26.1.0"] {
+            assert!(accepted(good), "{good}");
+        }
+        for bad in [
+            "v18.20.8",
+            "v20.9.0",
+            "v20.18.3",
+            "v21.0.0",
+            "v21.7.3",
+            "v22.0.0",
+            "v22.11.0",
+            "v23.5.0",
+            "something else",
+        ] {
+            assert!(!accepted(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn npm_is_told_the_same_of_node() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/package.json");
+        let package: serde_json::Value = serde_json::from_slice(&fs::read(path).expect("reads")).expect("JSON");
+        assert_eq!(package["engines"]["node"], "^20.19.0 || ^22.12.0 || >=24.0.0");
     }
 
     #[test]

@@ -1,0 +1,157 @@
+//! Trains, resumes, packs and reports as a person does, with the real program, on a machine without a GPU driver.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{name, program, refused, sentence, succeeded, text};
+use image::{Rgb, RgbImage};
+use serde_json::Value;
+
+/// Class folders as people name them.
+const CLASSES: [&str; 2] = ["My Cats", "Dogs_2"];
+/// Sizes at which a run of a few updates takes seconds.
+const SMALL: [&str; 6] = ["--encoder", "32x1x2", "--decoder", "32x1x2", "--batch", "4"];
+
+/// The program where no driver answers: what is computed must not depend on one.
+fn without_gpu(arguments: &[&str]) -> Command {
+    let mut command = program(arguments);
+    for variable in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "__EGL_VENDOR_LIBRARY_FILENAMES"] {
+        command.env(variable, "/dev/null");
+    }
+    command
+}
+
+/// Runs it to its end; returns what it said.
+fn trained(arguments: &[&str]) -> String {
+    text(&succeeded(&mut without_gpu(arguments)).stderr)
+}
+
+/// A folder with pictures of 64 pixels: `train/` and `held-out/` of two classes.
+fn pictures(at: &Path) -> PathBuf {
+    let data = at.join("data");
+    for (split, count) in [("train", 6), ("held-out", 2)] {
+        for (class, folder) in CLASSES.iter().enumerate() {
+            let folder = data.join(split).join(folder);
+            fs::create_dir_all(&folder).expect("creates");
+            for number in 0..count {
+                let picture = RgbImage::from_fn(64, 64, |x, y| {
+                    let inside = (x + 3 * number) % 32 < 16 && (y / (8 + 8 * class as u32)) % 2 == 0;
+                    if inside { Rgb([200, 40 * number as u8, 30]) } else { Rgb([20, 90, (x * 4) as u8]) }
+                });
+                picture.save(folder.join(format!("{split}-{number}.png"))).expect("saves");
+            }
+        }
+    }
+    data
+}
+
+#[test]
+fn every_recipe_for_small_pictures_trains_resumes_packs_and_samples() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = pictures(dir.path());
+    let tokenizer = |recipe: &str| dir.path().join(recipe);
+    for recipe in ["toon-64", "toon-64-plain", "toon-64-kl"] {
+        let out = tokenizer(recipe);
+        let mut arguments = vec!["train", "tokenizer", "--recipe", recipe, "--data", name(&data), "--out", name(&out)];
+        arguments.extend(SMALL);
+        arguments.extend(["--hog-decoder", "16x1x1", "--steps", "2"]);
+        let said = trained(&arguments);
+        assert!(said.contains("step 2: saved in"), "{recipe}: {said}");
+        let said = trained(&["train", "tokenizer", "--out", name(&out), "--resume", "--steps", "4"]);
+        assert!(said.contains("step 4: saved in"), "{recipe}, resumed: {said}");
+    }
+
+    let (from, generator) = (tokenizer("toon-64"), dir.path().join("sit"));
+    let mut arguments = vec!["train", "diffusion", "--data", name(&data), "--tokenizer", name(&from)];
+    arguments.extend(["--out", name(&generator), "--size", "32x1x2", "--batch", "4", "--steps", "2"]);
+    assert!(trained(&arguments).contains("step 2: saved in"));
+    let said = trained(&["train", "diffusion", "--out", name(&generator), "--resume", "--steps", "4"]);
+    assert!(said.contains("step 4: saved in"), "{said}");
+
+    let said = trained(&["train", "report", name(&generator)]);
+    let html = fs::read_to_string(said.trim_end()).expect("the report is where it says");
+    assert!(html.contains("<svg") && html.contains("data:image/png;base64,"), "curves and grids");
+
+    let model = dir.path().join("model");
+    let mut arguments = vec!["train", "pack", "--tokenizer", name(&from), "--generator", name(&generator)];
+    arguments.extend(["--name", "mine", "--license", "CC0-1.0", "--out", name(&model)]);
+    trained(&arguments);
+    let manifest: Value = serde_json::from_slice(&fs::read(model.join("manifest.json")).expect("reads")).expect("JSON");
+    assert_eq!(manifest["license"], "CC0-1.0");
+    let classes = manifest["classes"].as_array().expect("a list");
+    // People see the folders' names, perhaps with spaces where a name has an underscore.
+    let readable = |label: &str| label.replace('_', " ");
+    let labels: BTreeSet<String> = classes.iter().filter_map(|class| class["label"].as_str()).map(readable).collect();
+    assert_eq!(labels, CLASSES.map(readable).into());
+
+    let out = dir.path().join("cat.png");
+    for class in ["My Cats", "dogs-2", "1"] {
+        let mut arguments = vec!["sample", "--class", class, "--steps", "2", "--device", "cpu"];
+        arguments.extend(["--model", name(&model), "--out", name(&out)]);
+        trained(&arguments);
+        assert_eq!(image::open(&out).expect("a PNG").width(), 64, "{class}");
+    }
+}
+
+#[test]
+fn a_run_that_cannot_be_is_refused_before_a_device_is_opened() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (data, out) = (pictures(dir.path()), dir.path().join("run"));
+    let recipe = dir.path().join("mine.toml");
+    fs::write(&recipe, "base = \"toon-64\"\n[training]\nbatch = \"many\"\n").expect("writes");
+    let cases: [(&[&str], &str); 16] = [
+        (&["--steps", "-5"], "The setting steps is -5, but it must be a positive number."),
+        (&["--steps", "0"], "The setting steps is 0, but it must be a positive number."),
+        (&["--lr", "-1"], "The setting lr is -1, but it must be a positive number."),
+        (&["--minutes", "-1"], "The setting minutes is -1, but it must be a positive number."),
+        (&["--batch", "-1"], "The setting batch is -1, but it must be a positive number."),
+        (&["--workers", "-1"], "The setting workers is -1, but it must be a divisor of the batch."),
+        (&["--ema", "-1"], "The setting ema is -1, but it must be at least 0 and below 1."),
+        (&["--seed", "-1"], "The setting seed is -1, but it must be a number from 0 to"),
+        (&["--encoder", "-1x2x3"], "The setting encoder is -1x2x3, but it must be width, blocks and heads"),
+        (&["--mask", "0.4"], "The setting mask is 0.4, but it must be two shares"),
+        (&["--mask", "-0.4x-0.6"], "enc_token_drop"),
+        (&["--image-size", "33"], "image_size"),
+        (&["--start", "magic"], "The setting start is magic, but it must be linear, spatial or official."),
+        (&["--recipe", "toon-63"], "There is no recipe toon-63: it is neither a file nor one of toon-64, "),
+        (&["--recipe", name(&recipe)], "Line 3 of the recipe "),
+        (&["--unknown"], "see maetok train tokenizer --help."),
+    ];
+    for (more, says) in cases {
+        let mut arguments = vec!["train", "tokenizer", "--data", name(&data), "--out", name(&out)];
+        arguments.extend(more);
+        let sentence = refused(&arguments);
+        assert!(sentence.contains(says), "{more:?}: {sentence}");
+        assert!(!out.exists(), "{more:?} made the run's folder");
+    }
+    // There is no GPU either, but that would be the smaller news.
+    let nowhere = dir.path().join("nowhere");
+    let arguments = ["train", "tokenizer", "--data", name(&nowhere), "--out", name(&out), "--device", "wgpu"];
+    let output = without_gpu(&arguments).output().expect("starts");
+    assert!(sentence(&arguments, &output).contains("of --data does not exist"));
+    let arguments = ["train", "tokenizer", "--data", name(&data), "--out", name(&out), "--device", "wgpu"];
+    let output = without_gpu(&arguments).output().expect("starts");
+    assert!(text(&output.stderr).contains("There is no GPU adapter that wgpu can use here"), "{output:?}");
+    assert_eq!(output.status.code(), Some(2));
+    let arguments = ["train", "diffusion", "--data", name(&data), "--tokenizer", name(&data), "--out", name(&out)];
+    assert!(refused(&arguments).contains("holds no tokenizer"));
+}
+
+#[test]
+fn what_belongs_to_the_beginning_of_a_run_is_refused_with_resume() {
+    let resumed = |more: &[&str]| refused(&[&["train", more[0], "--out", "run", "--resume"], &more[1..]].concat());
+    let says = |flag: &str| format!("{flag} belongs to the beginning of a run: leave it out with --resume.");
+    assert_eq!(resumed(&["tokenizer", "--recipe", "toon-64"]), says("--recipe"));
+    assert_eq!(resumed(&["tokenizer", "--start", "linear"]), says("--start"));
+    assert_eq!(resumed(&["diffusion", "--recipe", "xl"]), says("--recipe"));
+}
+
+#[test]
+fn nobody_but_the_packer_says_what_the_licence_is() {
+    assert!(refused(&["train", "pack", "--tokenizer", "run", "--out", "model"]).contains("--license"));
+    refused(&["train", "pack", "--tokenizer", "run", "--out", "model", "--license", ""]);
+}
