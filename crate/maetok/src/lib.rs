@@ -2,7 +2,8 @@
 //!
 //! One engine for the browser (WebGPU or SIMD), the command line and other programs. Start at [`pipeline::Pipeline`].
 //! *What is the model?* [`tokenizer`], [`diffusion`]. *How is it sampled?* [`sampler`]. *Where do weights come from?*
-//! [`checkpoint`]. *On what does it run?* [`device`]. *How is it trained?* [`train`].
+//! [`checkpoint`]. *On what does it run?* [`device`]. *How is it trained?* [`train`]. *What tells how alike two pictures
+//! look?* [`features`].
 //!
 //! # Shapes
 //! `B` batch, `H W` pixels, `N` image patches, `L` latent tokens, `C` latent channels, `D` width, `A` heads, `K` classes,
@@ -18,6 +19,8 @@ pub mod device;
 pub mod diffusion;
 pub mod error;
 pub mod eval;
+#[cfg(feature = "train")]
+pub mod features;
 pub mod image;
 pub mod nn;
 pub mod pipeline;

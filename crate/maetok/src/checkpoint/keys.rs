@@ -51,6 +51,11 @@ pub fn file_key(names: &[&str], container: &str) -> String {
             (_, "ada_ln_modulation") => "adaLN_modulation.1",
             (Some("t_embedder"), "mlp_in") => "mlp.0",
             (Some("t_embedder"), "mlp_out") => "mlp.2",
+            // VGG16's convolutions keep their number among all layers; LPIPS's heads stand behind a dropout.
+            (Some("slice1" | "slice2" | "slice3" | "slice4" | "slice5"), name) => {
+                name.strip_prefix("conv").unwrap_or(name)
+            }
+            (Some("lin0" | "lin1" | "lin2" | "lin3" | "lin4"), "model") => "model.1",
             (_, "gamma") if last && container == "Struct:LayerNorm" => "weight",
             (_, "beta") if last && container == "Struct:LayerNorm" => "bias",
             (_, name) => name,
@@ -76,7 +81,7 @@ mod tests {
 
     #[test]
     fn paths_become_official_keys() {
-        let cases: [(&[&str], &str, &str); 7] = [
+        let cases: [(&[&str], &str, &str); 10] = [
             (&["blocks", "3", "ada_ln_modulation", "weight"], "Struct:Linear", "blocks.3.adaLN_modulation.1.weight"),
             (&["t_embedder", "mlp_in", "bias"], "Struct:Linear", "t_embedder.mlp.0.bias"),
             (&["t_embedder", "mlp_out", "weight"], "Struct:Linear", "t_embedder.mlp.2.weight"),
@@ -84,6 +89,9 @@ mod tests {
             (&["norm1", "gamma"], "Struct:LayerNorm", "norm1.weight"),
             (&["norm1", "beta"], "Struct:LayerNorm", "norm1.bias"),
             (&["ls1", "gamma"], "Struct:LayerScale", "ls1.gamma"),
+            (&["net", "slice3", "conv12", "weight"], "Struct:Conv2d", "net.slice3.12.weight"),
+            (&["lin4", "model", "weight"], "Struct:HeadWeight", "lin4.model.1.weight"),
+            (&["block", "conv12", "model", "bias"], "Struct:Conv2d", "block.conv12.model.bias"),
         ];
         for (path, container, key) in cases {
             assert_eq!(file_key(path, container), key);

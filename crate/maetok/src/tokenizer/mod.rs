@@ -16,6 +16,8 @@ mod vit;
 
 #[cfg(test)]
 mod parity;
+#[cfg(all(test, feature = "train"))]
+pub(crate) use parity::hash_weights_but;
 #[cfg(test)]
 pub(crate) use parity::{check_statistics, hash_weights};
 
