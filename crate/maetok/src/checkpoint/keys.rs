@@ -53,7 +53,8 @@ pub fn file_key(names: &[&str], container: &str) -> String {
             (Some("t_embedder"), "mlp_out") => "mlp.2",
             (_, "gamma") if last && container == "Struct:LayerNorm" => "weight",
             (_, "beta") if last && container == "Struct:LayerNorm" => "bias",
-            (_, name) => name,
+            // A keyword of Rust, as the derive macro spells it.
+            (_, name) => name.trim_start_matches("r#"),
         });
     }
     key
@@ -76,7 +77,7 @@ mod tests {
 
     #[test]
     fn paths_become_official_keys() {
-        let cases: [(&[&str], &str, &str); 7] = [
+        let cases: [(&[&str], &str, &str); 8] = [
             (&["blocks", "3", "ada_ln_modulation", "weight"], "Struct:Linear", "blocks.3.adaLN_modulation.1.weight"),
             (&["t_embedder", "mlp_in", "bias"], "Struct:Linear", "t_embedder.mlp.0.bias"),
             (&["t_embedder", "mlp_out", "weight"], "Struct:Linear", "t_embedder.mlp.2.weight"),
@@ -84,6 +85,7 @@ mod tests {
             (&["norm1", "gamma"], "Struct:LayerNorm", "norm1.weight"),
             (&["norm1", "beta"], "Struct:LayerNorm", "norm1.bias"),
             (&["ls1", "gamma"], "Struct:LayerScale", "ls1.gamma"),
+            (&["heads", "0", "1", "r#fn", "0", "bias"], "Struct:SpectralConv", "heads.0.1.fn.0.bias"),
         ];
         for (path, container, key) in cases {
             assert_eq!(file_key(path, container), key);
