@@ -76,7 +76,7 @@ impl DinoConfig {
             block.attn.qkv.bias = block.attn.qkv.bias.take().map(|bias| {
                 bias.map(|bias| {
                     let zeros = Tensor::zeros([width], &bias.device());
-                    bias.slice_assign([width..2 * width], zeros)
+                    bias.slice_assign(s![width..2 * width], zeros)
                 })
             });
         }
