@@ -109,8 +109,14 @@ mod tests {
 
     #[test]
     fn key_tables_hold_the_published_number_of_tensors() {
-        let published =
-            [("maetok-b-128", 316), ("maetok-b-128-512", 316), ("sit-xl-1_maetok-128x32", 292), ("lpips-vgg16", 33)];
+        let published = [
+            ("maetok-b-128", 316),
+            ("maetok-b-128-512", 316),
+            ("sit-xl-1_maetok-128x32", 292),
+            ("lpips-vgg16", 33),
+            ("discriminator-dino-vits16", 152),
+            ("discriminator-heads", 110),
+        ];
         for (table, tensors) in published {
             assert_eq!(keys(table).len(), tensors, "{table}");
         }

@@ -58,7 +58,8 @@ pub fn file_key(names: &[&str], container: &str) -> String {
             (Some("lin0" | "lin1" | "lin2" | "lin3" | "lin4"), "model") => "model.1",
             (_, "gamma") if last && container == "Struct:LayerNorm" => "weight",
             (_, "beta") if last && container == "Struct:LayerNorm" => "bias",
-            (_, name) => name,
+            // A keyword of Rust, as the derive macro spells it.
+            (_, name) => name.trim_start_matches("r#"),
         });
     }
     key
@@ -81,7 +82,7 @@ mod tests {
 
     #[test]
     fn paths_become_official_keys() {
-        let cases: [(&[&str], &str, &str); 10] = [
+        let cases: [(&[&str], &str, &str); 11] = [
             (&["blocks", "3", "ada_ln_modulation", "weight"], "Struct:Linear", "blocks.3.adaLN_modulation.1.weight"),
             (&["t_embedder", "mlp_in", "bias"], "Struct:Linear", "t_embedder.mlp.0.bias"),
             (&["t_embedder", "mlp_out", "weight"], "Struct:Linear", "t_embedder.mlp.2.weight"),
@@ -92,6 +93,7 @@ mod tests {
             (&["net", "slice3", "conv12", "weight"], "Struct:Conv2d", "net.slice3.12.weight"),
             (&["lin4", "model", "weight"], "Struct:HeadWeight", "lin4.model.1.weight"),
             (&["block", "conv12", "model", "bias"], "Struct:Conv2d", "block.conv12.model.bias"),
+            (&["heads", "0", "1", "r#fn", "0", "bias"], "Struct:SpectralConv", "heads.0.1.fn.0.bias"),
         ];
         for (path, container, key) in cases {
             assert_eq!(file_key(path, container), key);

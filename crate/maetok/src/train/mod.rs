@@ -4,6 +4,7 @@
 //! tokenizer's latents, [`pack`](pack::pack) a model folder of both. All three leave files any other tool reads: PNG,
 //! JSON lines, safetensors under the official key names.
 
+pub mod adversarial;
 pub mod data;
 mod diffusion;
 pub mod drive;
