@@ -50,7 +50,19 @@ impl Fixture {
     /// # Panics
     /// If it is missing or damaged: a parity test without its numbers has failed, not been skipped.
     pub fn open(name: &str) -> Self {
-        let path = reference().join(name);
+        Self::read(&reference(), name)
+    }
+
+    /// Reads a file of [`fixtures`] that is not part of the reference set: numbers made by a script beside it.
+    ///
+    /// # Panics
+    /// If it is missing or damaged.
+    pub fn committed(name: &str) -> Self {
+        Self::read(&fixtures(), name)
+    }
+
+    fn read(folder: &Path, name: &str) -> Self {
+        let path = folder.join(name);
         let bytes =
             std::fs::read(&path).unwrap_or_else(|e| panic!("the reference file {} is missing: {e}", path.display()));
         SafeTensors::deserialize(&bytes).unwrap_or_else(|e| panic!("{} is damaged: {e}", path.display()));
