@@ -8,7 +8,7 @@ use clap::Args;
 use maetok::Error;
 use maetok::checkpoint::{LoadReport, ModelFiles, load, tensor_names};
 use maetok::device::{self, DeviceChoice};
-use maetok::diffusion::SitConfig;
+use maetok::diffusion::GeneratorConfig;
 use maetok::tokenizer::TokenizerConfig;
 use serde_json::{Value, json};
 
@@ -97,7 +97,7 @@ impl Network {
 fn fit(role: &str, config: &[u8], weights: &[&[u8]]) -> Result<LoadReport> {
     let (device, _) = pollster::block_on(device::open(DeviceChoice::Cpu))?;
     let loaded = if role == "generator" {
-        load(SitConfig::from_json(config)?.init(&device)?, weights).map(|(_, report)| report)
+        load(GeneratorConfig::from_json(config)?.init(&device)?, weights).map(|(_, report)| report)
     } else {
         load(TokenizerConfig::from_json(config)?.init(&device)?, weights).map(|(_, report)| report)
     };

@@ -11,7 +11,7 @@ use super::data::{Draw, Pictures, Sampler};
 use super::schedule::Schedule;
 use super::{DiffusionTrainer, DiffusionTraining, Pace, TokenizerTrainer, TokenizerTraining, pack};
 use crate::checkpoint::{self, ModelFiles, Storage};
-use crate::diffusion::SitConfig;
+use crate::diffusion::{GeneratorConfig, LightningConfig, SitConfig};
 use crate::pipeline::{Pipeline, SampleRequest};
 use crate::rng::Rng;
 use crate::tokenizer::{TokenizerConfig, VitSize};
@@ -184,6 +184,16 @@ fn a_frozen_encoder_stays_as_it_is_while_the_decoder_learns() {
 
 #[test]
 fn a_generator_trains_resumes_and_is_packed_into_a_model_that_samples() {
+    train_resume_pack_and_sample(SitConfig { width: 32, depth: 2, heads: 2, ..SitConfig::toon(2) }.into(), 0.0);
+}
+
+#[test]
+fn a_lightningdit_trains_resumes_and_is_packed_into_a_model_that_samples() {
+    let config = LightningConfig { width: 32, depth: 2, heads: 2, ..LightningConfig::toon(2) };
+    train_resume_pack_and_sample(config.into(), 1.0);
+}
+
+fn train_resume_pack_and_sample(config: GeneratorConfig, direction: f64) {
     let dir = tempfile::tempdir().unwrap();
     let (data, tokenizer, run, model) =
         (dir.path().join("data"), dir.path().join("tokenizer"), dir.path().join("sit"), dir.path().join("model"));
@@ -194,7 +204,6 @@ fn a_generator_trains_resumes_and_is_packed_into_a_model_that_samples() {
     let device = Device::flex();
     TokenizerTrainer::new(settings(&data, 2), tiny(), &tokenizer, false, &device).unwrap().run().unwrap();
 
-    let config = SitConfig { width: 32, depth: 2, heads: 2, ..SitConfig::toon(2) };
     let train = |out: &Path, resume: bool| {
         let settings = DiffusionTraining {
             data: data.clone(),
@@ -202,6 +211,7 @@ fn a_generator_trains_resumes_and_is_packed_into_a_model_that_samples() {
             pace: Pace { checkpoint_every: 3, ..settings(&data, 6).pace },
             batch: 8,
             workers: 2,
+            direction,
             ..DiffusionTraining::default()
         };
         DiffusionTrainer::new(settings, config.clone(), out, resume, &device).unwrap().run().unwrap()
