@@ -1,13 +1,16 @@
 //! Both trainers from end to end on a handful of drawn pictures.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use burn::tensor::Device;
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::tensor::{Device, Tensor};
 use image::{Rgb, RgbImage};
 use safetensors::SafeTensors;
 
 use super::data::{Draw, Pictures, Sampler};
+use super::optimiser::with_stable_ids;
 use super::schedule::Schedule;
 use super::{DiffusionTrainer, DiffusionTraining, Pace, TokenizerTrainer, TokenizerTraining, pack};
 use crate::checkpoint::{self, ModelFiles, Storage};
@@ -232,6 +235,29 @@ fn train_resume_pack_and_sample(config: GeneratorConfig, direction: f64) {
     let request = SampleRequest { class: 1, steps: 3, ..SampleRequest::default() };
     let sampled = pollster::block_on(pipeline.sample(request, |_| ())).unwrap();
     assert_eq!(sampled.width() as usize, SIZE);
+}
+
+/// Or runs that were started when SiT was the only network could not be resumed.
+#[test]
+fn a_sit_has_the_same_parameter_identities_by_itself_and_as_a_generator() {
+    #[derive(Default)]
+    struct Ids(Vec<ParamId>);
+    impl ModuleVisitor for Ids {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.push(param.id);
+        }
+    }
+    fn ids<M: Module>(module: M) -> Vec<ParamId> {
+        let mut ids = Ids::default();
+        with_stable_ids(module).visit(&mut ids);
+        ids.0
+    }
+    let device = Device::flex();
+    let config = SitConfig { width: 32, depth: 1, heads: 2, ..SitConfig::toon(2) };
+    let alone = ids(config.init(&device).unwrap());
+    assert_eq!(ids(GeneratorConfig::from(config).init(&device).unwrap()), alone);
+    let distinct: BTreeSet<String> = alone.iter().map(|id| format!("{id:?}")).collect();
+    assert_eq!(distinct.len(), alone.len(), "and all are different");
 }
 
 #[test]
