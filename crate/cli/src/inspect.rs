@@ -8,7 +8,7 @@ use clap::Args;
 use maetok::Error;
 use maetok::checkpoint::{LoadReport, ModelFiles, load, tensor_names};
 use maetok::device::DeviceChoice;
-use maetok::diffusion::SitConfig;
+use maetok::diffusion::GeneratorConfig;
 use maetok::tokenizer::TokenizerConfig;
 use serde_json::{Value, json};
 
@@ -116,7 +116,7 @@ fn problems(report: &LoadReport) -> Vec<(&'static str, Vec<String>)> {
 fn fit(role: &str, config: &[u8], weights: &[&[u8]]) -> Result<LoadReport> {
     let (device, _) = files::device(DeviceChoice::Cpu)?;
     let loaded = if role == "generator" {
-        load(SitConfig::from_json(config)?.init(&device)?, weights).map(|(_, report)| report)
+        load(GeneratorConfig::from_json(config)?.init(&device)?, weights).map(|(_, report)| report)
     } else {
         load(TokenizerConfig::from_json(config)?.init(&device)?, weights).map(|(_, report)| report)
     };

@@ -5,7 +5,7 @@ use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, Manifest, ModelEntry, ModelFiles};
-use crate::diffusion::{Sit, SitConfig};
+use crate::diffusion::{Generator, GeneratorConfig};
 use crate::eval::{psnr, ssim};
 use crate::image as picture;
 use crate::rng::Rng;
@@ -124,7 +124,7 @@ pub struct Pipeline {
     manifest: Manifest,
     tokenizer: Tokenizer,
     config: TokenizerConfig,
-    generator: Option<(Sit, SitConfig)>,
+    generator: Option<(Generator, GeneratorConfig)>,
     device: Device,
 }
 
@@ -144,11 +144,11 @@ impl Pipeline {
         let tokenizer = checkpoint::load(tokenizer, &shards(files, &manifest.tokenizer)?)?.0;
         let generator = match &manifest.generator {
             Some(entry) => {
-                let sit_config = SitConfig::from_json(files.file(&entry.config)?)?;
-                check_fit(&config, &sit_config, &manifest)?;
-                let sit = sit_config.init(device)?;
-                let sit = checkpoint::load(sit, &shards(files, entry)?)?.0;
-                Some((sit, sit_config))
+                let generator_config = GeneratorConfig::from_json(files.file(&entry.config)?)?;
+                check_fit(&config, &generator_config, &manifest)?;
+                let generator = generator_config.init(device)?;
+                let generator = checkpoint::load(generator, &shards(files, entry)?)?.0;
+                Some((generator, generator_config))
             }
             None => None,
         };
@@ -294,26 +294,26 @@ impl Pipeline {
         self.decode(&latents).await
     }
 
-    fn generator(&self) -> Result<&(Sit, SitConfig)> {
+    fn generator(&self) -> Result<&(Generator, GeneratorConfig)> {
         self.generator.as_ref().ok_or_else(|| {
             Error::setting("model", &self.manifest.name, "a model with a generator; this one has a tokenizer only")
         })
     }
 
     async fn velocity(&self, question: Evaluation<'_>, class: usize, guidance: Guidance) -> Result<Vec<f64>> {
-        let (sit, config) = self.generator()?;
+        let (generator, config) = self.generator()?;
         let (tokens, channels) = self.latent_shape();
         let state: Vec<f32> = question.x.iter().map(|x| *x as f32).collect();
         let mut x = Tensor::<3>::from_data(TensorData::new(state, [1, tokens, channels]), &self.device);
         let mut labels = vec![class as i32];
         if question.guided {
             x = x.repeat_dim(0, 2);
-            labels.push(config.classes as i32);
+            labels.push(config.classes() as i32);
         }
         let batch = labels.len();
         let t = Tensor::<1>::full([batch], question.t as f32, &self.device);
         let y = Tensor::<1, Int>::from_data(TensorData::new(labels, [batch]), &self.device);
-        let v = sit.forward(x, t, y); // [1, L, C], or [2, L, C] when guided
+        let v = generator.forward(x, t, y); // [1, L, C], or [2, L, C] when guided
         let values = read(v).await?;
         let (class_part, null_part) = values.split_at(tokens * channels);
         Ok(match question.guided {
@@ -331,14 +331,15 @@ fn shards<'a>(files: &'a ModelFiles, entry: &ModelEntry) -> Result<Vec<&'a [u8]>
     entry.weights.iter().map(|path| files.file(path)).collect()
 }
 
-fn check_fit(tokenizer: &TokenizerConfig, sit: &SitConfig, manifest: &Manifest) -> Result<()> {
+fn check_fit(tokenizer: &TokenizerConfig, generator: &GeneratorConfig, manifest: &Manifest) -> Result<()> {
     let latents = (tokenizer.latent_tokens, tokenizer.latent_channels);
-    if (sit.tokens, sit.channels) != latents {
-        let got = format!("{} x {}", sit.tokens, sit.channels);
+    if (generator.tokens(), generator.channels()) != latents {
+        let got = format!("{} x {}", generator.tokens(), generator.channels());
         return Err(Error::config("generator latents", got, format!("{} x {}, the tokenizer's", latents.0, latents.1)));
     }
-    if sit.classes != manifest.classes.len() {
-        return Err(Error::config("num_classes", sit.classes, format!("{}, the manifest's", manifest.classes.len())));
+    if generator.classes() != manifest.classes.len() {
+        let want = format!("{}, the manifest's", manifest.classes.len());
+        return Err(Error::config("num_classes", generator.classes(), want));
     }
     Ok(())
 }

@@ -198,7 +198,7 @@ pub struct DiffusionArgs {
     /// run's.
     #[arg(long, value_name = "DIR")]
     tokenizer: Option<PathBuf>,
-    /// What to train, and how: toon-64, xl, or a TOML file (the flags win over it) [default: toon-64].
+    /// What to train, and how: toon-64, lightningdit-64, xl, or a TOML file (the flags win over it) [default: toon-64].
     #[arg(long, value_name = "NAME|FILE")]
     recipe: Option<String>,
     /// Width, blocks, heads, as 192x6x4 [default: the recipe's].
@@ -341,9 +341,11 @@ fn diffusion(args: &DiffusionArgs) -> Result<()> {
     set(&mut settings.path, args.path);
     set(&mut settings.times, args.times);
     if let Some([width, depth, heads]) = args.size {
-        (config.width, config.depth, config.heads) = (width, depth, heads);
+        config = config.with_size(width, depth, heads);
     }
-    set(&mut config.class_dropout_prob, args.label_dropout);
+    if let Some(dropout) = args.label_dropout {
+        config = config.with_class_dropout(dropout);
+    }
     config.validate()?;
 
     let (device, info) = files::device(choice)?;

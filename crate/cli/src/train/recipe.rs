@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use maetok::Error;
-use maetok::diffusion::SitConfig;
+use maetok::diffusion::GeneratorConfig;
 use maetok::tokenizer::TokenizerConfig;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -32,6 +32,7 @@ pub const TOKENIZERS: Shelf = Shelf(&[
 /// Of generators.
 pub const GENERATORS: Shelf = Shelf(&[
     ("toon-64", include_str!("../../recipes/diffusion/toon-64.toml")),
+    ("lightningdit-64", include_str!("../../recipes/diffusion/lightningdit-64.toml")),
     ("xl", include_str!("../../recipes/diffusion/xl.toml")),
 ]);
 
@@ -134,12 +135,12 @@ impl<S> Recipe<S> {
     ///
     /// # Errors
     /// As [`tokenizer`](Self::tokenizer).
-    pub fn generator(&self) -> Result<SitConfig> {
+    pub fn generator(&self) -> Result<GeneratorConfig> {
         let mut model = self.model.clone();
         for unknown in ["input_size", "in_channels", "num_classes"] {
             model.entry(unknown).or_insert(1.into());
         }
-        let config = self.followed(SitConfig::from_json(&serde_json::to_vec(&model)?))?;
+        let config = self.followed(GeneratorConfig::from_json(&serde_json::to_vec(&model)?))?;
         self.check(&config.to_json())?;
         Ok(config)
     }

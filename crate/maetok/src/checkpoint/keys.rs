@@ -28,7 +28,12 @@ impl Path {
 
     /// Key and layout of the parameter at this place.
     pub fn stored(&self) -> Stored {
-        let names: Vec<&str> = self.segments.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = self
+            .segments
+            .iter()
+            .filter(|(_, container)| !is_variant(container))
+            .map(|(name, _)| name.as_str())
+            .collect();
         let container = self.segments.last().map_or("", |(_, container)| container.as_str());
         Stored {
             key: file_key(&names, container),
@@ -63,6 +68,12 @@ pub fn file_key(names: &[&str], container: &str) -> String {
         });
     }
     key
+}
+
+/// Whether a segment of a module path in this container (Burn's form, `Enum:Generator`) only says which variant of an
+/// enum is there: files do not name it.
+pub fn is_variant(container: &str) -> bool {
+    container.starts_with("Enum:")
 }
 
 /// `key` without the segments that wrappers put in front: `module` (parallel training) and `_orig_mod` (compilation).
@@ -106,6 +117,15 @@ mod tests {
         assert_eq!(stripped("_orig_mod.module.a.b"), "a.b");
         assert_eq!(stripped("encoder._orig_mod.freqs"), "encoder.freqs");
         assert_eq!(stripped("modules.a"), "modules.a");
+    }
+
+    #[test]
+    fn variants_of_an_enum_are_no_part_of_the_key() {
+        let mut path = Path::default();
+        path.enter("Sit", "Enum:Generator");
+        path.enter("x_embedder", "Struct:Sit");
+        path.enter("weight", "Struct:Linear");
+        assert_eq!(path.stored(), Stored { key: "x_embedder.weight".to_owned(), transposed: true });
     }
 
     #[test]

@@ -6,15 +6,17 @@
 //! Differs from the official code: only the 1-D form (`vae_1d`); label dropout is the caller's, who passes the null
 //! class; guidance belongs to [`crate::sampler`].
 
-use burn::module::{Initializer, Module, Param};
-use burn::nn::{Linear, LinearConfig};
+use burn::module::{Module, Param};
+use burn::nn::Linear;
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Int, Tensor, assert_shape, s};
 use serde::{Deserialize, Serialize};
 
 use super::embed::{LabelEmbedder, TimestepEmbedder};
 use crate::nn::pos_embed::sinusoid_1d;
-use crate::nn::{Attention, AttentionConfig, Gelu, Mlp, MlpConfig, Probe, linear_rows, linear_zero, normalize};
+use crate::nn::{
+    Attention, AttentionConfig, Gelu, Mlp, MlpConfig, Probe, linear_rows, linear_xavier, linear_zero, normalize,
+};
 use crate::tokenizer::{MAX_TOKENS, MAX_WIDTH, VitSize};
 use crate::{Error, Result};
 
@@ -23,6 +25,32 @@ const EPS: f64 = 1e-6;
 const MAX_CLASSES: usize = 1 << 20;
 /// Widest MLP over the width.
 const MAX_MLP_RATIO: f64 = 16.0;
+
+/// The bounds that both generators' configurations share.
+pub(super) fn check_sizes(
+    tokens: usize,
+    channels: usize,
+    classes: usize,
+    mlp_ratio: f64,
+    class_dropout_prob: f64,
+) -> Result<()> {
+    for (field, value, most) in [
+        ("input_size", tokens, MAX_TOKENS),
+        ("in_channels", channels, MAX_WIDTH),
+        ("num_classes", classes, MAX_CLASSES),
+    ] {
+        if !(1..=most).contains(&value) {
+            return Err(Error::config(field, value, format!("from 1 to {most}")));
+        }
+    }
+    if !(mlp_ratio > 0.0 && mlp_ratio <= MAX_MLP_RATIO) {
+        return Err(Error::config("mlp_ratio", mlp_ratio, format!("above 0 and at most {MAX_MLP_RATIO}")));
+    }
+    if !(0.0..=1.0).contains(&class_dropout_prob) {
+        return Err(Error::config("class_dropout_prob", class_dropout_prob, "a probability from 0 to 1"));
+    }
+    Ok(())
+}
 
 /// Sizes of a [`Sit`]; serialises as the official flat `config.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -115,22 +143,7 @@ impl SitConfig {
         if !self.vae_1d {
             return Err(Error::config("vae_1d", false, "true: only 1-D latents are implemented"));
         }
-        for (field, value, most) in [
-            ("input_size", self.tokens, MAX_TOKENS),
-            ("in_channels", self.channels, MAX_WIDTH),
-            ("num_classes", self.classes, MAX_CLASSES),
-        ] {
-            if !(1..=most).contains(&value) {
-                return Err(Error::config(field, value, format!("from 1 to {most}")));
-            }
-        }
-        if !(self.mlp_ratio > 0.0 && self.mlp_ratio <= MAX_MLP_RATIO) {
-            return Err(Error::config("mlp_ratio", self.mlp_ratio, format!("above 0 and at most {MAX_MLP_RATIO}")));
-        }
-        if !(0.0..=1.0).contains(&self.class_dropout_prob) {
-            return Err(Error::config("class_dropout_prob", self.class_dropout_prob, "a probability from 0 to 1"));
-        }
-        Ok(())
+        check_sizes(self.tokens, self.channels, self.classes, self.mlp_ratio, self.class_dropout_prob)
     }
 
     /// Builds a generator with fresh weights: Xavier-uniform linears, adaLN and the last layer zero.
@@ -142,7 +155,7 @@ impl SitConfig {
         let positions = sinusoid_1d(self.tokens, self.width, device).unsqueeze();
         Ok(Sit {
             pos_embed: Param::from_tensor(positions).set_require_grad(false),
-            x_embedder: xavier(self.channels, self.width, device),
+            x_embedder: linear_xavier(self.channels, self.width, device),
             t_embedder: TimestepEmbedder::new(self.width, device),
             y_embedder: LabelEmbedder::new(self.classes, self.width, device),
             blocks: (0..self.depth).map(|_| SitBlock::new(self, device)).collect(),
@@ -152,13 +165,6 @@ impl SitConfig {
             },
         })
     }
-}
-
-fn xavier(input: usize, output: usize, device: &Device) -> Linear {
-    let mut linear =
-        LinearConfig::new(input, output).with_initializer(Initializer::XavierUniform { gain: 1.0 }).init(device);
-    linear.bias = Some(Initializer::Zeros.init([output], device));
-    linear
 }
 
 /// See the module text. Made by [`SitConfig::init`].
@@ -193,12 +199,12 @@ struct FinalLayer {
 ///
 /// # Shapes
 /// - `u`: `[B, L, D]`; `shift`, `scale`: `[B, 1, D]`
-fn modulate(u: Tensor<3>, shift: Tensor<3>, scale: Tensor<3>) -> Tensor<3> {
+pub(super) fn modulate(u: Tensor<3>, shift: Tensor<3>, scale: Tensor<3>) -> Tensor<3> {
     u * (scale + 1.0) + shift
 }
 
 /// Part `i` of a row of modulations, `[B, n*D] -> [B, 1, D]`.
-fn part(rows: &Tensor<2>, i: usize, width: usize) -> Tensor<3> {
+pub(super) fn part(rows: &Tensor<2>, i: usize, width: usize) -> Tensor<3> {
     rows.clone().slice(s![.., i * width..(i + 1) * width]).unsqueeze_dim(1)
 }
 
@@ -207,11 +213,11 @@ impl SitBlock {
         let width = config.width;
         let hidden = (width as f64 * config.mlp_ratio) as usize;
         let mut attn = AttentionConfig::new(width, config.heads).with_qk_norm(config.qk_norm).init(device);
-        attn.qkv = xavier(width, 3 * width, device);
-        attn.proj = xavier(width, width, device);
+        attn.qkv = linear_xavier(width, 3 * width, device);
+        attn.proj = linear_xavier(width, width, device);
         let mut mlp = MlpConfig::new(width, hidden, Gelu::Tanh).init(device);
-        mlp.fc1 = xavier(width, hidden, device);
-        mlp.fc2 = xavier(hidden, width, device);
+        mlp.fc1 = linear_xavier(width, hidden, device);
+        mlp.fc2 = linear_xavier(hidden, width, device);
         Self { attn, mlp, ada_ln_modulation: linear_zero(width, 6 * width, device) }
     }
 
@@ -324,8 +330,8 @@ mod tests {
     fn a_batch_of_one_equals_its_row_in_a_larger_batch() {
         let device = Device::flex();
         let mut sit = tiny().init(&device).unwrap();
-        sit.final_layer.linear = xavier(16, 3, &device);
-        sit.blocks[0].ada_ln_modulation = xavier(16, 96, &device);
+        sit.final_layer.linear = linear_xavier(16, 3, &device);
+        sit.blocks[0].ada_ln_modulation = linear_xavier(16, 96, &device);
         let (x, t, y) = inputs(&device);
         let all = sit.forward(x.clone(), t.clone(), y.clone());
         let one = sit.forward(x.slice(s![1..2, .., ..]), t.slice(s![1..2]), y.slice(s![1..2]));

@@ -20,6 +20,8 @@ pub struct Pca {
     /// `[components, width]`, orthonormal rows, strongest first.
     components: Vec<Vec<f64>>,
     variances: Vec<f64>,
+    /// Of all directions together.
+    variance: f64,
 }
 
 impl Pca {
@@ -33,8 +35,11 @@ impl Pca {
         let n = rows.len() / width;
         let mean = mean_row(rows, width);
         let rank = components.min(width).min(n - 1);
+        let square = |(value, mean): (&f32, &f32)| f64::from(value - mean).powi(2);
+        let squares = |row: &[f32]| row.iter().zip(&mean).map(square).sum::<f64>();
+        let variance = rows.chunks_exact(width).map(squares).sum::<f64>() / n as f64;
         if rank == 0 {
-            return Self { mean, components: Vec::new(), variances: Vec::new() };
+            return Self { mean, components: Vec::new(), variances: Vec::new(), variance };
         }
         let columns = (rank + SPARE).min(width).min(n);
         let centred = centred(rows, &mean, device); // [n, width]
@@ -52,7 +57,7 @@ impl Pca {
         let (values, vectors) = symmetric_eigen(covariance);
         let components = vectors[..rank].iter().map(|weights| combine(weights, &basis)).collect();
         let variances = values[..rank].iter().map(|v| v / n as f64).collect();
-        Self { mean, components, variances }
+        Self { mean, components, variances, variance }
     }
 
     /// Number of components.
@@ -63,6 +68,23 @@ impl Pca {
     /// Variance along each component, largest first.
     pub fn variances(&self) -> &[f64] {
         &self.variances
+    }
+
+    /// Share of the rows' variance that the components hold, from 0 to 1; 1 where nothing varies.
+    pub fn explained(&self) -> f64 {
+        if self.variance == 0.0 { 1.0 } else { self.variances.iter().sum::<f64>() / self.variance }
+    }
+
+    /// Coordinates of `rows` `[n, width]` along the components, `[n, components]`.
+    ///
+    /// # Panics
+    /// If `rows` is not a whole number of rows, or there are no components.
+    pub fn codes(&self, rows: &[f32], device: &Device) -> Vec<f32> {
+        let width = self.mean.len();
+        assert!(rows.len().is_multiple_of(width), "rows of {width} numbers");
+        let components = to_device(&self.components, device); // [components, width]
+        let codes = centred(rows, &self.mean, device).matmul(components.transpose());
+        codes.into_data().try_to_vec().expect("f32")
     }
 
     /// The rows as the mean and the first `k` components give them back; `k = 0` gives the mean. More than there are
@@ -255,6 +277,21 @@ mod tests {
                 assert!((dot(a, b) - f64::from(u8::from(i == j))).abs() < 1e-6, "{i} and {j}: {}", dot(a, b));
             }
         }
+    }
+
+    #[test]
+    fn codes_have_the_variances_and_the_explained_share_counts_what_is_left_out() {
+        let device = Device::flex();
+        let rows = ellipsoid(500, 20, &[3.0, 2.0, 1.0]);
+        let pca = Pca::fit(&rows, 20, 2, &device);
+        let codes = pca.codes(&rows, &device);
+        for (i, variance) in pca.variances().iter().enumerate() {
+            let got = codes.iter().skip(i).step_by(2).map(|v| f64::from(*v).powi(2)).sum::<f64>() / 500.0;
+            assert!((got / variance - 1.0).abs() < 1e-3, "component {i}: {got}, not {variance}");
+        }
+        // 9 and 4 of 14, as far as 500 rows have them.
+        assert!((pca.explained() - 13.0 / 14.0).abs() < 0.02, "{}", pca.explained());
+        assert!((Pca::fit(&rows, 20, 3, &device).explained() - 1.0).abs() < 1e-4);
     }
 
     #[test]

@@ -62,28 +62,45 @@ pub struct Rotary {
 impl Attention {
     /// `[B, T, D] -> [B, T, D]`; every token attends to every token.
     pub fn forward(&self, x: Tensor<3>, rotary: Option<&Rotary>, probe: &mut impl Probe) -> Tensor<3> {
-        let [batch, tokens, width] = x.dims();
-        let dim = width / self.heads;
-        assert_shape!(x, [batch, tokens, self.heads * dim]);
-
-        let qkv = self.qkv.forward(x).reshape([batch, tokens, 3, self.heads, dim]).permute([2, 0, 3, 1, 4]); // [3, B, A, T, d]
-        let part = |i: usize| qkv.clone().slice(s![i..i + 1, .., .., .., ..]).squeeze_dim::<4>(0);
+        let [q, k, v] = split_heads(self.qkv.forward(x), self.heads); // [B, A, T, d] each
         let norm = |norm: &Option<LayerNorm>, x: Tensor<4>| match norm {
             Some(norm) => norm.forward(x),
             None => x,
         };
-        let mut q = norm(&self.q_norm, part(0)); // [B, A, T, d]
-        let mut k = norm(&self.k_norm, part(1));
+        let mut q = norm(&self.q_norm, q);
+        let mut k = norm(&self.k_norm, k);
         if let Some(rotary) = rotary {
             probe.enter("rope", None);
             q = turn(q, rotary, ["q_in", "q_out"], probe);
             k = turn(k, rotary, ["k_in", "k_out"], probe);
             probe.exit();
         }
-        let scores = (q * (dim as f64).powf(-0.5)).matmul(k.swap_dims(2, 3)); // [B, A, T, T]
-        let mixed = softmax(scores, 3).matmul(part(2)); // [B, A, T, d]
-        self.proj.forward(mixed.swap_dims(1, 2).reshape([batch, tokens, width]))
+        self.proj.forward(attend(scores(q, k), v))
     }
+}
+
+/// `[B, T, 3D] -> ` queries, keys and values, `[B, A, T, d]` each.
+///
+/// # Panics
+/// If `D` is not a multiple of `heads`.
+pub(crate) fn split_heads(qkv: Tensor<3>, heads: usize) -> [Tensor<4>; 3] {
+    let [batch, tokens, triple] = qkv.dims();
+    let dim = triple / (3 * heads);
+    assert_shape!(qkv, [batch, tokens, 3 * heads * dim]);
+    let qkv = qkv.reshape([batch, tokens, 3, heads, dim]).permute([2, 0, 3, 1, 4]); // [3, B, A, T, d]
+    [0, 1, 2].map(|i| qkv.clone().slice(s![i..i + 1, .., .., .., ..]).squeeze_dim::<4>(0))
+}
+
+/// `q kᵀ / sqrt(d)`: `[B, A, T, d]` twice to `[B, A, T, T]`.
+pub(crate) fn scores(q: Tensor<4>, k: Tensor<4>) -> Tensor<4> {
+    let [_, _, _, dim] = q.dims();
+    (q * (dim as f64).powf(-0.5)).matmul(k.swap_dims(2, 3))
+}
+
+/// Values mixed by the softmax of the scores, heads side by side: `[B, A, T, T]` and `[B, A, T, d]` to `[B, T, D]`.
+pub(crate) fn attend(scores: Tensor<4>, v: Tensor<4>) -> Tensor<3> {
+    let [batch, heads, tokens, dim] = v.dims();
+    softmax(scores, 3).matmul(v).swap_dims(1, 2).reshape([batch, tokens, heads * dim])
 }
 
 fn turn<P: Probe>(x: Tensor<4>, rotary: &Rotary, names: [&'static str; 2], probe: &mut P) -> Tensor<4> {

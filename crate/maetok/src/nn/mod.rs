@@ -9,7 +9,10 @@ pub mod norm;
 pub mod patch_embed;
 pub mod pos_embed;
 pub mod probe;
+pub mod rms_norm;
 pub mod rope;
+pub mod rope_1d;
+pub mod swiglu;
 
 pub use attention::{Attention, AttentionConfig};
 pub use layer_scale::LayerScale;
@@ -17,7 +20,9 @@ pub use mlp::{Gelu, Mlp, MlpConfig};
 pub use norm::{LayerNorm, normalize};
 pub use patch_embed::{PatchEmbed, patchify, unpatchify};
 pub use probe::Probe;
+pub use rms_norm::RmsNorm;
 pub use rope::{RopeTable, mixed_frequencies};
+pub use swiglu::SwiGlu;
 
 use burn::module::Initializer;
 use burn::nn::{Linear, LinearConfig};
@@ -27,6 +32,14 @@ use burn::tensor::{Device, Tensor};
 pub(crate) fn linear_normal(input: usize, output: usize, std: f64, device: &Device) -> Linear {
     let mut linear =
         LinearConfig::new(input, output).with_initializer(Initializer::Normal { mean: 0.0, std }).init(device);
+    linear.bias = Some(Initializer::Zeros.init([output], device));
+    linear
+}
+
+/// A `Linear` as the official SiT code starts it: weights Xavier-uniform, bias zero.
+pub(crate) fn linear_xavier(input: usize, output: usize, device: &Device) -> Linear {
+    let mut linear =
+        LinearConfig::new(input, output).with_initializer(Initializer::XavierUniform { gain: 1.0 }).init(device);
     linear.bias = Some(Initializer::Zeros.init([output], device));
     linear
 }

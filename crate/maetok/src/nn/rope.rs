@@ -52,7 +52,7 @@ impl RopeTable {
 ///
 /// # Shapes
 /// - `x`: `[B, A, T, d]`, where the image tokens are rows `first..first + N`
-/// - `table`: cosines and sines, `[A, N, d/2]`
+/// - `table`: cosines and sines, `[A, N, d/2]`, or `[1, N, d/2]` where all heads turn alike
 pub fn rotate(x: Tensor<4>, table: &(Tensor<3>, Tensor<3>), first: usize) -> Tensor<4> {
     let [batch, heads, tokens, dim] = x.dims();
     let (cos, sin) = table;

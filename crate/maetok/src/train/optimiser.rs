@@ -12,6 +12,7 @@ use burn::tensor::{Device, Tensor};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::is_variant;
 use crate::{Error, Result};
 
 /// Settings of AdamW.
@@ -173,12 +174,17 @@ struct StableIds {
 }
 
 impl ModuleMapper for StableIds {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        // As in the files' keys: a network keeps its optimiser's state when it becomes one of several.
+        if !is_variant(container) {
+            self.path.push(name.to_owned());
+        }
     }
 
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        if !is_variant(container) {
+            self.path.pop();
+        }
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {

@@ -14,7 +14,7 @@ use super::drive::{State, read_state};
 use super::latents::{Source, trained_on};
 use super::run_folder::{RunFolder, read, read_json};
 use crate::checkpoint::{self, ClassEntry, Folder, Manifest, Part, Storage, sha256_hex, write_folder};
-use crate::diffusion::SitConfig;
+use crate::diffusion::GeneratorConfig;
 use crate::tokenizer::TokenizerConfig;
 use crate::{Error, Result};
 
@@ -90,9 +90,9 @@ pub fn pack(request: &Pack, out: &Path) -> Result<Manifest> {
         };
         config = TokenizerConfig::from_json(&read(&folder.path("tokenizer.json"))?)?;
         let (settings, _) = DiffusionTraining::of_run(run)?;
-        let sit_config = SitConfig::from_json(&read(&from.join("config.json"))?)?;
-        let sit = checkpoint::load(sit_config.init(&device)?, &[&read(&from.join("model.safetensors"))?])?.0;
-        generator = Some(Part { config: sit_config.to_json(), weights: checkpoint::save(&sit, Storage::F16, &none)? });
+        let sizes = GeneratorConfig::from_json(&read(&from.join("config.json"))?)?;
+        let network = checkpoint::load(sizes.init(&device)?, &[&read(&from.join("model.safetensors"))?])?.0;
+        generator = Some(Part { config: sizes.to_json(), weights: checkpoint::save(&network, Storage::F16, &none)? });
         manifest.path_type = settings.path;
         let names: Vec<String> = read_json(&folder.path("classes.json"))?;
         manifest.classes = classes(&names, request, &mut extra)?;

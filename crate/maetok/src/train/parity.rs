@@ -234,7 +234,7 @@ fn parity_velocity_loss_and_its_gradients() {
 
             let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [kept.len()]), &device);
             let (x, noise) = (fixture.tensor::<3>("x", &device), fixture.tensor::<3>(&name("noise"), &device));
-            let losses = velocity(&sit, path, x, noise, &t, labels);
+            let losses = velocity(|x, t, y| sit.forward(x, t, y), path, x, noise, &t, labels).velocity;
             fixture.assert_close(&name("loss"), &on, losses.clone().inner(), Tolerance::WHOLE_MODEL);
 
             let grads = GradientsParams::from_grads(losses.mean().backward(), &sit);

@@ -1,17 +1,20 @@
 //! Both trainers from end to end on a handful of drawn pictures.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use burn::tensor::Device;
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
+use burn::tensor::{Device, Tensor};
 use image::{Rgb, RgbImage};
 use safetensors::SafeTensors;
 
 use super::data::{Draw, Pictures, Sampler};
+use super::optimiser::with_stable_ids;
 use super::schedule::Schedule;
 use super::{DiffusionTrainer, DiffusionTraining, Pace, TokenizerTrainer, TokenizerTraining, pack};
 use crate::checkpoint::{self, ModelFiles, Storage};
-use crate::diffusion::SitConfig;
+use crate::diffusion::{GeneratorConfig, LightningConfig, SitConfig};
 use crate::pipeline::{Pipeline, SampleRequest};
 use crate::rng::Rng;
 use crate::tokenizer::{TokenizerConfig, VitSize};
@@ -186,6 +189,16 @@ fn a_frozen_encoder_stays_as_it_is_while_the_decoder_learns() {
 
 #[test]
 fn a_generator_trains_resumes_and_is_packed_into_a_model_that_samples() {
+    train_resume_pack_and_sample(SitConfig { width: 32, depth: 2, heads: 2, ..SitConfig::toon(2) }.into(), 0.0);
+}
+
+#[test]
+fn a_lightningdit_trains_resumes_and_is_packed_into_a_model_that_samples() {
+    let config = LightningConfig { width: 32, depth: 2, heads: 2, ..LightningConfig::toon(2) };
+    train_resume_pack_and_sample(config.into(), 1.0);
+}
+
+fn train_resume_pack_and_sample(config: GeneratorConfig, direction: f64) {
     let dir = tempfile::tempdir().unwrap();
     let (data, tokenizer, run, model) =
         (dir.path().join("data"), dir.path().join("tokenizer"), dir.path().join("sit"), dir.path().join("model"));
@@ -196,7 +209,6 @@ fn a_generator_trains_resumes_and_is_packed_into_a_model_that_samples() {
     let device = Device::flex();
     TokenizerTrainer::new(settings(&data, 2), tiny(), &tokenizer, false, &device).unwrap().run().unwrap();
 
-    let config = SitConfig { width: 32, depth: 2, heads: 2, ..SitConfig::toon(2) };
     let train = |out: &Path, resume: bool| {
         let settings = DiffusionTraining {
             data: data.clone(),
@@ -204,6 +216,7 @@ fn a_generator_trains_resumes_and_is_packed_into_a_model_that_samples() {
             pace: Pace { checkpoint_every: 3, ..settings(&data, 6).pace },
             batch: 8,
             workers: 2,
+            direction,
             ..DiffusionTraining::default()
         };
         DiffusionTrainer::new(settings, config.clone(), out, resume, &device).unwrap().run().unwrap()
@@ -224,6 +237,29 @@ fn a_generator_trains_resumes_and_is_packed_into_a_model_that_samples() {
     let request = SampleRequest { class: 1, steps: 3, ..SampleRequest::default() };
     let sampled = pollster::block_on(pipeline.sample(request, |_| ())).unwrap();
     assert_eq!(sampled.width() as usize, SIZE);
+}
+
+/// Or runs that were started when SiT was the only network could not be resumed.
+#[test]
+fn a_sit_has_the_same_parameter_identities_by_itself_and_as_a_generator() {
+    #[derive(Default)]
+    struct Ids(Vec<ParamId>);
+    impl ModuleVisitor for Ids {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0.push(param.id);
+        }
+    }
+    fn ids<M: Module>(module: M) -> Vec<ParamId> {
+        let mut ids = Ids::default();
+        with_stable_ids(module).visit(&mut ids);
+        ids.0
+    }
+    let device = Device::flex();
+    let config = SitConfig { width: 32, depth: 1, heads: 2, ..SitConfig::toon(2) };
+    let alone = ids(config.init(&device).unwrap());
+    assert_eq!(ids(GeneratorConfig::from(config).init(&device).unwrap()), alone);
+    let distinct: BTreeSet<String> = alone.iter().map(|id| format!("{id:?}")).collect();
+    assert_eq!(distinct.len(), alone.len(), "and all are different");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -14,14 +14,14 @@ use super::losses::{GanLoss, consistency};
 use super::untracked;
 use crate::rng::Rng;
 use crate::train::drive::check_positive;
-use crate::train::optimiser::{AdamW, clip_by_global_norm, restore, store, with_stable_ids};
+use crate::train::optimiser::{AdamW, Optimiser, clip_by_global_norm, with_stable_ids};
 use crate::train::run_folder::read;
 use crate::{Error, Result, checkpoint};
 
 /// Name of the file with discriminator and running means in a checkpoint.
 const WEIGHTS: &str = "discriminator.safetensors";
 /// Name of the file with the optimiser's state.
-const OPTIMISER: &str = "discriminator.bpk";
+const OPTIMISER: &str = "discriminator.optimiser.safetensors";
 
 /// Settings of the adversarial part; the defaults are MAETok's, for its DINO discriminator.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,7 +118,7 @@ pub struct Adversary {
     settings: AdversarialSettings,
     discriminator: Discriminator,
     lecam: LeCam,
-    optimiser: ModuleOptimizer,
+    optimiser: Optimiser,
 }
 
 impl Adversary {
@@ -129,7 +129,7 @@ impl Adversary {
     pub fn new(settings: AdversarialSettings, discriminator: Discriminator, device: &Device) -> Result<Self> {
         settings.validate()?;
         let discriminator = with_stable_ids(discriminator);
-        let optimiser = settings.adamw.init(&discriminator);
+        let optimiser = settings.adamw.init();
         Ok(Self { settings, discriminator, lecam: LeCam::new(device), optimiser })
     }
 
@@ -143,7 +143,8 @@ impl Adversary {
         self.discriminator = self.discriminator.load(&weights)?;
         self.lecam = checkpoint::load(self.lecam, &[&weights])?.0;
         let path = folder.join(OPTIMISER);
-        self.optimiser = restore(self.optimiser, read(&path)?, &path)?;
+        let device = self.lecam.lecam_real.val().device().inner();
+        self.optimiser = self.optimiser.restore(&read(&path)?, &path, &device)?;
         Ok(self)
     }
 
@@ -157,7 +158,7 @@ impl Adversary {
             let value = mean.val().into_scalar::<f32>();
             (name.to_owned(), (vec![1], vec![value]))
         });
-        Ok(vec![(WEIGHTS, self.discriminator.save(&BTreeMap::from(means))?), (OPTIMISER, store(&self.optimiser)?)])
+        Ok(vec![(WEIGHTS, self.discriminator.save(&BTreeMap::from(means))?), (OPTIMISER, self.optimiser.store()?)])
     }
 
     /// The settings.

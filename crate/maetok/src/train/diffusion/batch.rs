@@ -4,7 +4,7 @@ use burn::tensor::{Device, TensorData};
 
 use super::DiffusionTraining;
 use crate::Result;
-use crate::diffusion::SitConfig;
+use crate::diffusion::GeneratorConfig;
 use crate::rng::Rng;
 use crate::tokenizer::Tokenizer;
 use crate::train::data::{Draw, Pictures, Sampler, stream};
@@ -27,7 +27,7 @@ pub struct Batch {
 /// Makes the batches of a run, in parts for the workers: a function of the step alone.
 pub fn maker(
     settings: &DiffusionTraining,
-    config: &SitConfig,
+    config: &GeneratorConfig,
     pictures: Pictures,
     latents: Latents,
 ) -> impl FnMut(u64) -> Vec<Batch> + Send + 'static {
@@ -41,7 +41,7 @@ pub fn maker(
                 latents.normalised(*draw, out);
             }
             let labels = draws.iter().map(|draw| labels[draw.index]).collect();
-            noised(&settings, &config, &mut rng, clean, labels, config.class_dropout_prob)
+            noised(&settings, &config, &mut rng, clean, labels, config.class_dropout_prob())
         };
         sampler.draw(step).chunks_exact(settings.batch / settings.workers).map(part).collect()
     }
@@ -50,13 +50,13 @@ pub fn maker(
 /// Adds times, noise and dropped labels to latents.
 fn noised(
     settings: &DiffusionTraining,
-    config: &SitConfig,
+    config: &GeneratorConfig,
     rng: &mut Rng,
     clean: Vec<f32>,
     labels: Vec<usize>,
     dropout: f64,
 ) -> Batch {
-    let shape = [labels.len(), config.tokens, config.channels];
+    let shape = [labels.len(), config.tokens(), config.channels()];
     let times = labels
         .iter()
         .map(|_| match settings.times {
@@ -65,7 +65,7 @@ fn noised(
         })
         .map(|draw| settings.times.from_draw(settings.path, draw))
         .collect();
-    let labels = labels.iter().map(|label| label_or_null(*label, config.classes, rng.uniform(), dropout)).collect();
+    let labels = labels.iter().map(|label| label_or_null(*label, config.classes(), rng.uniform(), dropout)).collect();
     let noise: Vec<f32> = rng.normals(clean.len()).into_iter().map(|value| value as f32).collect();
     Batch { clean: TensorData::new(clean, shape), noise: TensorData::new(noise, shape), times, labels }
 }
@@ -73,7 +73,7 @@ fn noised(
 /// A fixed batch of held-out latents with fixed times and noise.
 pub fn held_out(
     settings: &DiffusionTraining,
-    config: &SitConfig,
+    config: &GeneratorConfig,
     pictures: &Pictures,
     tokenizer: &Tokenizer,
     (mean, std): (f64, f64),

@@ -1,5 +1,7 @@
 //! Training of the generator: the velocity of cached latents, with labels that are sometimes left out.
 //!
+//! LightningDiT is trained like SiT; its recipe adds a loss on the velocity's direction.
+//!
 //! Source: Ma et al. 2024 (SiT), arXiv 2401.08740, with the settings of MAETok's authors: AdamW without weight decay,
 //! averaged weights, labels dropped with probability 0.1, log-normal times.
 //!
@@ -26,13 +28,13 @@ use super::drive::{MOMENTS, Soundness, State, Summary, Training, drive, read_sta
 use super::ema::{Ema, decay_at};
 use super::evaluation::to_pictures;
 use super::latents::{Latents, Source};
-use super::losses::velocity;
+use super::losses::{VelocityLosses, velocity};
 use super::optimiser::{Optimiser, clip_by_global_norm, with_stable_ids};
 use super::parallel::gradients;
 use super::prefetch::Prefetch;
 use super::run_folder::{RunFolder, read};
 use crate::checkpoint::{self, Storage};
-use crate::diffusion::{PathType, Sit, SitConfig};
+use crate::diffusion::{Generator, GeneratorConfig, PathType};
 use crate::rng::Rng;
 use crate::sampler::{Guidance, SamplerKind, Trajectory};
 use crate::tokenizer::{Tokenizer, TokenizerConfig};
@@ -47,13 +49,13 @@ const GRID_COLUMNS: usize = 2;
 /// A generator run; see the module text.
 pub struct DiffusionTrainer {
     settings: DiffusionTraining,
-    config: SitConfig,
+    config: GeneratorConfig,
     folder: RunFolder,
     state: State,
     device: Device,
     /// Always there but while the optimiser has it.
-    model: Option<Sit>,
-    ema: Ema<Sit>,
+    model: Option<Generator>,
+    ema: Ema<Generator>,
     optimiser: Optimiser,
     batches: Prefetch<Vec<Batch>>,
     tokenizer: Tokenizer,
@@ -66,14 +68,14 @@ pub struct DiffusionTrainer {
 impl DiffusionTrainer {
     /// Starts a run in `out`, or goes on with the one there.
     ///
-    /// `config` gives width, depth, heads and label dropout; tokens, channels and classes follow from the tokenizer
-    /// and the pictures.
+    /// `config` gives the kind of network, width, depth, heads and label dropout; tokens, channels and classes follow
+    /// from the tokenizer and the pictures.
     ///
     /// # Errors
     /// [`Error::Setting`] or [`Error::Config`] for settings that make no sense, [`Error::Io`] for files.
     pub fn new(
         settings: DiffusionTraining,
-        config: SitConfig,
+        config: impl Into<GeneratorConfig>,
         out: &Path,
         resume: bool,
         device: &Device,
@@ -84,12 +86,8 @@ impl DiffusionTrainer {
         let folder = RunFolder::open(out, resume)?;
         let size = source.config.image_size;
         let pictures = Pictures::read(&split.train, size, None)?;
-        let config = SitConfig {
-            tokens: source.config.latent_tokens,
-            channels: source.config.latent_channels,
-            classes: pictures.classes.len(),
-            ..config
-        };
+        let (tokens, channels) = (source.config.latent_tokens, source.config.latent_channels);
+        let config = config.into().with_latents(tokens, channels, pictures.classes.len());
 
         let plain = device.clone().inner();
         let latents = Latents::of_run(&folder, &source, &pictures, settings.mirror, settings.pace.quiet, &plain)?;
@@ -163,15 +161,15 @@ impl DiffusionTrainer {
         Ok(summary)
     }
 
-    fn model(&self) -> &Sit {
+    fn model(&self) -> &Generator {
         self.model.as_ref().expect("the model is put back by every update")
     }
 
     /// Latents for `labels` in model units, all at once, by the averaged weights.
     fn sample(&self, labels: &[i64]) -> Result<Tensor<3>> {
         let device = self.device.clone().inner();
-        let shape = [labels.len(), self.config.tokens, self.config.channels];
-        let null = vec![self.config.classes as i64; labels.len()];
+        let shape = [labels.len(), self.config.tokens(), self.config.channels()];
+        let null = vec![self.config.classes() as i64; labels.len()];
         let guidance = Guidance { scale: GRID_GUIDANCE, low: 0.0, high: 1.0 };
         let noise = Rng::new(self.settings.seed, stream::GRID).normals(shape.iter().product());
         let mut run = Trajectory::new(SamplerKind::Euler, self.settings.path, guidance, GRID_STEPS, noise);
@@ -207,11 +205,19 @@ impl DiffusionTrainer {
 impl Training for DiffusionTrainer {
     fn step(&mut self, step: u64, progress: f64) -> Result<Vec<(&'static str, f64)>> {
         let parts = self.batches.next(step);
-        let (value, _, grads) = gradients(self.model(), parts, &self.device, |model, part| {
-            (losses(model, &part, self.settings.path, &self.device).mean(), Vec::new())
+        let (value, named, grads) = gradients(self.model(), parts, &self.device, |model, part| {
+            let losses = losses(model, &part, self.settings.path, &self.device);
+            let velocity = losses.velocity.mean();
+            if self.settings.direction == 0.0 {
+                return (velocity, Vec::new());
+            }
+            let direction = losses.direction.mean();
+            let parts = vec![("velocity", velocity.clone()), ("direction", direction.clone())];
+            (velocity + direction * self.settings.direction, parts)
         });
         let (grads, norm) = clip_by_global_norm(grads, self.model(), self.settings.clip);
-        let values = vec![("loss", value), ("grad_norm", norm)];
+        let mut values = vec![("loss", value), ("grad_norm", norm)];
+        values.extend(named);
         if !self.sound.accept(value, norm, step)? {
             return Ok(values);
         }
@@ -236,13 +242,13 @@ impl Training for DiffusionTrainer {
         let mut measured = Map::new();
         if let Some(batch) = &self.held_out {
             let losses = losses(self.ema.module(), batch, self.settings.path, &self.device.clone().inner());
-            measured.insert("held_out_loss".into(), json!(losses.mean().into_scalar::<f32>()));
+            measured.insert("held_out_loss".into(), json!(losses.velocity.mean().into_scalar::<f32>()));
         }
         Ok(measured)
     }
 
     fn grid(&mut self) -> Result<RgbImage> {
-        let labels: Vec<i64> = (0..self.config.classes * GRID_COLUMNS).map(|i| (i / GRID_COLUMNS) as i64).collect();
+        let labels: Vec<i64> = (0..self.config.classes() * GRID_COLUMNS).map(|i| (i / GRID_COLUMNS) as i64).collect();
         let config = &self.tokenizer_config;
         let latents = self.sample(&labels)? * config.latent_std + config.latent_mean;
         let pictures = to_pictures(self.tokenizer.decode(latents), picture::generated_to_bytes);
@@ -261,11 +267,12 @@ impl Training for DiffusionTrainer {
     }
 }
 
-/// Loss per sample, `[B]`.
-fn losses(sit: &Sit, batch: &Batch, path: PathType, device: &Device) -> Tensor<1> {
+/// Losses per sample.
+fn losses(model: &Generator, batch: &Batch, path: PathType, device: &Device) -> VelocityLosses {
     let tensor = |data: &TensorData| Tensor::<3>::from_data(data.clone(), device);
     let labels = Tensor::<1, Int>::from_data(TensorData::new(batch.labels.clone(), [batch.labels.len()]), device);
-    velocity(sit, path, tensor(&batch.clean), tensor(&batch.noise), &batch.times, labels)
+    let ask = |x, t, y| model.forward(x, t, y);
+    velocity(ask, path, tensor(&batch.clean), tensor(&batch.noise), &batch.times, labels)
 }
 
 /// The result of a future that never waits.

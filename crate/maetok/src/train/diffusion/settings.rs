@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::diffusion::{PathType, SitConfig};
+use crate::diffusion::{GeneratorConfig, PathType};
 use crate::train::drive::{Pace, check_not_negative, check_positive};
 use crate::train::losses::Times;
 use crate::train::optimiser::AdamW;
@@ -44,6 +44,8 @@ pub struct DiffusionTraining {
     pub path: PathType,
     /// Law of the times.
     pub times: Times,
+    /// Weight of the loss on the velocity's direction, 0 in SiT's recipe, 1 in LightningDiT's.
+    pub direction: f64,
     /// Held-out pictures whose loss is measured.
     pub evaluate_pictures: usize,
     /// Seed of weights, batches, times and noise.
@@ -67,6 +69,7 @@ impl Default for DiffusionTraining {
             balanced: true,
             path: PathType::Linear,
             times: Times::Lognormal,
+            direction: 0.0,
             evaluate_pictures: 256,
             seed: 0,
         }
@@ -78,10 +81,10 @@ impl DiffusionTraining {
     ///
     /// # Errors
     /// [`Error::Io`] if there is no such run.
-    pub fn of_run(out: &Path) -> Result<(Self, SitConfig)> {
+    pub fn of_run(out: &Path) -> Result<(Self, GeneratorConfig)> {
         let folder = RunFolder::existing(out);
         let settings = read_json(&folder.path("run.json"))?;
-        Ok((settings, SitConfig::from_json(&read(&folder.path("config.json"))?)?))
+        Ok((settings, GeneratorConfig::from_json(&read(&folder.path("config.json"))?)?))
     }
 
     pub(super) fn validate(&self) -> Result<()> {
@@ -95,6 +98,9 @@ impl DiffusionTraining {
         ])?;
         if self.workers == 0 || !self.batch.is_multiple_of(self.workers) {
             return Err(Error::setting("workers", self.workers, "a divisor of the batch"));
+        }
+        if !(0.0..=1e3).contains(&self.direction) {
+            return Err(Error::setting("direction", self.direction, "from 0 (off) to 1000"));
         }
         if !(0.0..1.0).contains(&self.ema) {
             return Err(Error::setting("ema", self.ema, "at least 0 and below 1"));
