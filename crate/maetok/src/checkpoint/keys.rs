@@ -1,6 +1,7 @@
 //! From a Burn module's parameter path to the key of the official checkpoint.
 //!
-//! Field names are the checkpoint's names, so the path is the key but for what Rust cannot spell.
+//! Field names are the checkpoint's names, so the path is the key but for what Rust cannot spell and for the auxiliary
+//! decoders, whose parts the official model keeps side by side: `hog.decoder` is `decoder_hog` in a file.
 
 /// How a parameter is stored in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +45,10 @@ pub fn file_key(names: &[&str], container: &str) -> String {
     for (at, &name) in names.iter().enumerate() {
         let within = at.checked_sub(1).map(|before| names[before]);
         let last = at + 1 == names.len();
-        if at > 0 {
+        if names.get(at + 1).is_some_and(|part| is_auxiliary(name, part)) {
+            continue;
+        }
+        if !key.is_empty() {
             key.push('.');
         }
         key.push_str(match (within, name) {
@@ -55,8 +59,17 @@ pub fn file_key(names: &[&str], container: &str) -> String {
             (_, "beta") if last && container == "Struct:LayerNorm" => "bias",
             (_, name) => name,
         });
+        if let Some(target) = within.filter(|target| is_auxiliary(target, name)) {
+            key.push('_');
+            key.push_str(target);
+        }
     }
     key
+}
+
+/// Whether `part` is the part of an auxiliary decoder that predicts `target`.
+fn is_auxiliary(target: &str, part: &str) -> bool {
+    matches!(target, "hog" | "dino" | "clip") && matches!(part, "post_quant_conv" | "decoder" | "to_pixel")
 }
 
 /// `key` without the segments that wrappers put in front: `module` (parallel training) and `_orig_mod` (compilation).
@@ -76,7 +89,7 @@ mod tests {
 
     #[test]
     fn paths_become_official_keys() {
-        let cases: [(&[&str], &str, &str); 7] = [
+        let cases: [(&[&str], &str, &str); 10] = [
             (&["blocks", "3", "ada_ln_modulation", "weight"], "Struct:Linear", "blocks.3.adaLN_modulation.1.weight"),
             (&["t_embedder", "mlp_in", "bias"], "Struct:Linear", "t_embedder.mlp.0.bias"),
             (&["t_embedder", "mlp_out", "weight"], "Struct:Linear", "t_embedder.mlp.2.weight"),
@@ -84,6 +97,9 @@ mod tests {
             (&["norm1", "gamma"], "Struct:LayerNorm", "norm1.weight"),
             (&["norm1", "beta"], "Struct:LayerNorm", "norm1.bias"),
             (&["ls1", "gamma"], "Struct:LayerScale", "ls1.gamma"),
+            (&["hog", "decoder", "mask_token"], "Struct:Decoder", "decoder_hog.mask_token"),
+            (&["auxiliary", "clip", "to_pixel", "weight"], "Struct:Linear", "auxiliary.to_pixel_clip.weight"),
+            (&["decoder", "to_pixel", "model", "bias"], "Struct:Linear", "decoder.to_pixel.model.bias"),
         ];
         for (path, container, key) in cases {
             assert_eq!(file_key(path, container), key);

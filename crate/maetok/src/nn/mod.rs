@@ -3,6 +3,7 @@
 //! Shapes use the crate's alphabet (see [`crate`]). Nothing here knows what it is used for.
 
 pub mod attention;
+pub mod drop_path;
 pub mod layer_scale;
 pub mod mlp;
 pub mod norm;
@@ -12,10 +13,11 @@ pub mod probe;
 pub mod rope;
 
 pub use attention::{Attention, AttentionConfig};
+pub use drop_path::DropPath;
 pub use layer_scale::LayerScale;
 pub use mlp::{Gelu, Mlp, MlpConfig};
 pub use norm::{LayerNorm, normalize};
-pub use patch_embed::{PatchEmbed, unpatchify};
+pub use patch_embed::{PatchEmbed, patchify, unpatchify};
 pub use probe::Probe;
 pub use rope::{RopeTable, mixed_frequencies};
 

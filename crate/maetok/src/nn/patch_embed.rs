@@ -63,3 +63,31 @@ pub fn unpatchify(tokens: Tensor<3>, patch: usize) -> Tensor<4> {
         side * patch,
     ])
 }
+
+/// `[B, 3, H, W] -> [B, N, p*p*3]`, the inverse of [`unpatchify`].
+pub fn patchify(picture: Tensor<4>, patch: usize) -> Tensor<3> {
+    let [batch, _, height, width] = picture.dims();
+    let (rows, columns) = (height / patch, width / patch);
+    assert_shape!(picture, [batch, 3, rows * patch, columns * patch]);
+    picture.reshape([batch, 3, rows, patch, columns, patch]).permute([0, 2, 4, 3, 5, 1]).reshape([
+        batch,
+        rows * columns,
+        patch * patch * 3,
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patchify_undoes_unpatchify() {
+        let device = Device::flex();
+        let values: Vec<f32> = (0..2 * 9 * 12).map(|i| i as f32).collect();
+        let tokens = Tensor::<1>::from_floats(values.as_slice(), &device).reshape([2, 9, 12]);
+        let picture = unpatchify(tokens, 2);
+        assert_eq!(picture.dims(), [2, 3, 6, 6]);
+        let back: Vec<f32> = patchify(picture, 2).into_data().try_to_vec().unwrap();
+        assert_eq!(back, values);
+    }
+}
