@@ -12,6 +12,7 @@ pub mod evaluation;
 pub mod hog;
 pub mod latents;
 pub mod losses;
+pub mod objective;
 pub mod optimiser;
 pub mod pack;
 mod parallel;
@@ -19,6 +20,7 @@ mod prefetch;
 mod progress;
 pub mod run_folder;
 pub mod schedule;
+pub mod teacher;
 mod tokenizer;
 pub mod yardstick;
 
@@ -29,4 +31,4 @@ mod tests;
 
 pub use diffusion::{DiffusionTrainer, DiffusionTraining};
 pub use drive::{Pace, State, Summary};
-pub use tokenizer::{TokenizerTrainer, TokenizerTraining};
+pub use tokenizer::{TeacherFile, TokenizerTrainer, TokenizerTraining};

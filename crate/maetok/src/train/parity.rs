@@ -26,7 +26,7 @@ fn number(value: &Value) -> f64 {
 }
 
 /// Compares all values but the few at bin edges, which are counted.
-fn check_hog(fixture: &Fixture, name: &str, got: &[f32]) {
+pub(super) fn check_hog(fixture: &Fixture, name: &str, got: &[f32]) {
     let (_, want) = fixture.f32(name);
     assert_eq!(got.len(), want.len(), "{name}");
     let Tolerance { abs, rel, .. } = Tolerance::SINGLE_MODULE;

@@ -1,41 +1,45 @@
-//! Training of the tokenizer: mask modelling with a pixel loss and an auxiliary HOG decoder.
+//! Training of the tokenizer: mask modelling with a pixel loss and auxiliary decoders.
 //!
 //! Source: Chen et al. 2025, arXiv 2502.03444, section 3 and the authors' training configuration.
 //!
-//! Differs from the official code: no perceptual, adversarial, DINOv2 or SigLIP terms. The second stage
-//! (mask ratio down to zero) may be the last part of the same run, with the encoder frozen or not.
+//! Differs from the official code: no perceptual or adversarial terms; the DINOv2 and SigLIP terms are there where the
+//! settings name files of these teachers. The second stage (mask ratio down to zero) may be the last part of the same
+//! run, with the encoder frozen or not.
 
 mod batch;
 mod settings;
+mod teachers;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::{Module, ParamGroup};
 use burn::optim::ModuleOptimizer;
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use image::RgbImage;
 use serde_json::{Map, Value};
 
 pub use self::settings::TokenizerTraining;
+pub use self::teachers::TeacherFile;
 
 use self::batch::Part;
+use self::teachers::Teachers;
 use super::data::{Pictures, Split, stream};
 use super::drive::{Soundness, State, Summary, Training, drive, read_state};
 use super::ema::{Ema, decay_at};
+use super::evaluation;
+use super::losses::Hidden;
+use super::objective::{Batch, Objective};
 use super::optimiser::{clip_by_global_norm, restore, store, with_stable_ids};
 use super::parallel::gradients;
 use super::prefetch::Prefetch;
 use super::run_folder::{RunFolder, read};
-use super::{evaluation, hog, losses};
 use crate::checkpoint::{self, Storage};
 use crate::rng::Rng;
 use crate::tokenizer::masking::{mask_ratio, masked_count, random_masks};
-use crate::tokenizer::{AuxiliaryDecoder, AuxiliaryDecoderConfig, Tokenizer, TokenizerConfig, VitSize};
+use crate::tokenizer::{AuxiliaryDecoderConfig, AuxiliaryDecoders, TargetKind, Tokenizer, TokenizerConfig, VitSize};
 use crate::{Result, image as picture};
 
-/// Weight of the divergence in the variational variant.
-const KL_WEIGHT: f64 = 1e-6;
 /// Pictures in a sample grid.
 const GRID: usize = 32;
 
@@ -43,7 +47,7 @@ const GRID: usize = 32;
 #[derive(Module, Debug)]
 struct Trained {
     tokenizer: Tokenizer,
-    auxiliary: Option<AuxiliaryDecoder>,
+    auxiliary: AuxiliaryDecoders,
 }
 
 /// A tokenizer run; see the module text.
@@ -57,6 +61,7 @@ pub struct TokenizerTrainer {
     model: Option<Trained>,
     ema: Ema<Tokenizer>,
     optimiser: ModuleOptimizer,
+    teachers: Teachers,
     batches: Prefetch<Vec<Part>>,
     split: Split,
     measured: Pictures,
@@ -95,20 +100,16 @@ impl TokenizerTrainer {
 
         let device = device.clone().autodiff();
         device.seed(settings.seed);
-        let target = hog::target_size(config.patch_size);
         let (width, depth, heads) = settings.hog_decoder;
-        let auxiliary = (settings.hog > 0.0).then(|| {
-            AuxiliaryDecoderConfig::new(target)
-                .with_width(width)
-                .with_depth(depth)
-                .with_heads(heads)
-                .init(&config, &device)
+        let auxiliary = AuxiliaryDecoders::new(|kind| {
+            let sizes = AuxiliaryDecoderConfig::new(settings.target_size(kind, &config)?);
+            Some(sizes.with_width(width).with_depth(depth).with_heads(heads).init(&config, &device))
         });
         let mut model = Trained { tokenizer: config.init(&device)?, auxiliary };
         if settings.spatial_start {
             let size = VitSize { width, depth, heads };
             model.tokenizer = model.tokenizer.with_spatial_start(&config);
-            model.auxiliary = model.auxiliary.map(|auxiliary| auxiliary.with_spatial_start(&config, size));
+            model.auxiliary = model.auxiliary.with_spatial_start(&config, size);
         }
         let mut model = with_stable_ids(model);
         let mut ema = Ema::new(&model.tokenizer);
@@ -117,8 +118,8 @@ impl TokenizerTrainer {
         if let Some((_, from)) = folder.latest()? {
             let weights = |name: &str| read(&from.join(name));
             model.tokenizer = checkpoint::load(model.tokenizer, &[&weights("raw.safetensors")?])?.0;
-            if let Some(auxiliary) = model.auxiliary.take() {
-                model.auxiliary = Some(checkpoint::load(auxiliary, &[&weights("auxiliary.safetensors")?])?.0);
+            if !model.auxiliary.is_empty() {
+                model.auxiliary = checkpoint::load(model.auxiliary, &[&weights("auxiliary.safetensors")?])?.0;
             }
             ema = Ema::resume(checkpoint::load(ema.into_module(), &[&weights("model.safetensors")?])?.0);
             optimiser = restore(optimiser, weights("optimiser.bpk")?, &from.join("optimiser.bpk"))?;
@@ -127,6 +128,7 @@ impl TokenizerTrainer {
         folder.write_json("run.json", &settings)?;
         folder.write("config.json", config.to_json().as_bytes())?;
 
+        let teachers = Teachers::load(&settings.teachers, &device)?;
         let batches = Prefetch::new(state.step, batch::maker(&settings, &config, pictures))?;
         Ok(Self {
             settings,
@@ -137,6 +139,7 @@ impl TokenizerTrainer {
             model: Some(model),
             ema,
             optimiser,
+            teachers,
             batches,
             split,
             measured,
@@ -191,37 +194,27 @@ impl TokenizerTrainer {
 /// The loss of a part of a batch, and what it is made of.
 fn losses(
     model: &Trained,
+    objective: &Objective,
+    teachers: &Teachers,
     part: Part,
     hidden: Option<&[Vec<bool>]>,
-    hog_weight: f64,
     device: &Device,
 ) -> (Tensor<1>, Vec<(&'static str, Tensor<1>)>) {
     let picture = Tensor::<4>::from_data(part.pictures, device); // [B, 3, H, W]
-    let hidden = hidden.map(|masks| {
-        let flags = masks.concat();
-        let count = flags.iter().filter(|hidden| **hidden).count();
-        let shape = [masks.len(), flags.len() / masks.len()];
-        (Tensor::<2, Bool>::from_data(TensorData::new(flags, shape), device), count)
-    });
-    let Trained { tokenizer, auxiliary } = model;
-    let (z, divergence) = match part.noise.and_then(|noise| Some((tokenizer.posterior(picture.clone())?, noise))) {
-        Some((posterior, noise)) => (posterior.sample(Tensor::from_data(noise, device)), Some(posterior.kl().mean())),
-        None => (tokenizer.encode(picture.clone(), hidden.as_ref().map(|(mask, _)| mask.clone())), None),
+    let mut targets = Vec::new();
+    if objective.asks_for_targets(hidden.is_some()) {
+        targets.extend(part.hog.map(|values| (TargetKind::Hog, Tensor::from_data(values, device))));
+        targets.extend(teachers.targets(&picture));
+    }
+    let batch = Batch {
+        picture,
+        hidden: hidden.map(|masks| Hidden::new(masks, device)),
+        targets,
+        noise: part.noise.map(|noise| Tensor::from_data(noise, device)),
+        drop_path: part.drop_path,
     };
-    let mse = losses::pixels(tokenizer.decode(z.clone()), picture);
-    let mut total = mse.clone();
-    let mut parts = vec![("mse", mse)];
-    if let (Some(auxiliary), Some(target), Some((mask, count))) = (auxiliary, part.hog, hidden) {
-        let target = Tensor::<3>::from_data(target, device);
-        let loss = losses::hidden_patches(auxiliary.forward(z), target, mask.float(), count);
-        total = total + loss.clone() * hog_weight;
-        parts.push(("hog", loss));
-    }
-    if let Some(divergence) = divergence {
-        total = total + divergence.clone() * KL_WEIGHT;
-        parts.push(("kl", divergence));
-    }
-    (total, parts)
+    let losses = objective.losses(&model.tokenizer, &model.auxiliary, batch);
+    (losses.total, losses.parts)
 }
 
 impl Training for TokenizerTrainer {
@@ -235,10 +228,11 @@ impl Training for TokenizerTrainer {
         }
         let masks = self.masks(step, progress);
         let each = self.settings.batch / self.settings.workers;
+        let objective = self.settings.objective();
         let parts: Vec<(usize, Part)> = parts.into_iter().enumerate().collect();
         let (value, named, grads) = gradients(self.model(), parts, &self.device, |model, (at, part)| {
             let hidden = masks.as_ref().map(|masks| &masks[at * each..(at + 1) * each]);
-            losses(model, part, hidden, self.settings.hog, &self.device)
+            losses(model, &objective, &self.teachers, part, hidden, &self.device)
         });
         let (grads, norm) = clip_by_global_norm(grads, self.model(), self.settings.clip);
         let mut values = vec![("loss", value), ("grad_norm", norm)];
@@ -285,7 +279,8 @@ impl Training for TokenizerTrainer {
             ("raw.safetensors", checkpoint::save(&self.model().tokenizer.valid(), Storage::F32, &none)?),
             ("optimiser.bpk", store(&self.optimiser)?),
         ];
-        if let Some(auxiliary) = &self.model().auxiliary {
+        let auxiliary = &self.model().auxiliary;
+        if !auxiliary.is_empty() {
             files.push(("auxiliary.safetensors", checkpoint::save(&auxiliary.valid(), Storage::F32, &none)?));
         }
         Ok(files)
