@@ -207,7 +207,7 @@ fn check_targets(reference: &Reference, on: &TestDevice, teachers: &Teachers) ->
     for teacher in ["dino", "clip"] {
         check(acts, on, &format!("{teacher}.teacher_in.every_29th"), &some, Tolerance::SINGLE_MODULE);
     }
-    check(acts, on, "dino.teacher_out_with_cls", &dino.tokens(seen.clone()), Tolerance::WHOLE_MODEL);
+    check(acts, on, "dino.teacher_out_with_cls", dino.tokens(seen), Tolerance::WHOLE_MODEL);
     let targets = [(TargetKind::Dino, dino.targets(image.clone())), (TargetKind::Clip, clip.targets(image))];
     check(acts, on, "clip.teacher_out", &targets[1].1, Tolerance::WHOLE_MODEL);
 
@@ -242,9 +242,9 @@ fn check_predictions(
     let acts = &reference.acts;
     let z = losses.z.clone().inner();
     check(acts, on, "z", &z, Tolerance::WHOLE_MODEL);
-    check(acts, on, "recon", &losses.reconstruction.clone().inner(), Tolerance::WHOLE_MODEL);
+    check(acts, on, "recon", losses.reconstruction.clone().inner(), Tolerance::WHOLE_MODEL);
     let hog = trained.auxiliary.hog.as_ref().expect("a HOG decoder");
-    check(acts, on, "hog.decoder_out", &hog.tokens(z.clone()).inner(), Tolerance::WHOLE_MODEL);
+    check(acts, on, "hog.decoder_out", hog.tokens(z.clone()).inner(), Tolerance::WHOLE_MODEL);
     let predict = |kind: TargetKind| {
         let decoder = trained.auxiliary.get(kind).expect("all three decoders");
         let prediction = decoder.forward(z.clone()).inner();
