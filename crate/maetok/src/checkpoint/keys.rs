@@ -1,6 +1,7 @@
 //! From a Burn module's parameter path to the key of the official checkpoint.
 //!
-//! Field names are the checkpoint's names, so the path is the key but for what Rust cannot spell.
+//! Field names are the checkpoint's names, so the path is the key but for what Rust cannot spell and for the auxiliary
+//! decoders, whose parts the official model keeps side by side: `hog.decoder` is `decoder_hog` in a file.
 
 /// How a parameter is stored in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +50,10 @@ pub fn file_key(names: &[&str], container: &str) -> String {
     for (at, &name) in names.iter().enumerate() {
         let within = at.checked_sub(1).map(|before| names[before]);
         let last = at + 1 == names.len();
-        if at > 0 {
+        if names.get(at + 1).is_some_and(|part| is_auxiliary(name, part)) {
+            continue;
+        }
+        if !key.is_empty() {
             key.push('.');
         }
         key.push_str(match (within, name) {
@@ -66,6 +70,10 @@ pub fn file_key(names: &[&str], container: &str) -> String {
             // A keyword of Rust, as the derive macro spells it.
             (_, name) => name.trim_start_matches("r#"),
         });
+        if let Some(target) = within.filter(|target| is_auxiliary(target, name)) {
+            key.push('_');
+            key.push_str(target);
+        }
     }
     key
 }
@@ -74,6 +82,11 @@ pub fn file_key(names: &[&str], container: &str) -> String {
 /// enum is there: files do not name it.
 pub fn is_variant(container: &str) -> bool {
     container.starts_with("Enum:")
+}
+
+/// Whether `part` is the part of an auxiliary decoder that predicts `target`.
+fn is_auxiliary(target: &str, part: &str) -> bool {
+    matches!(target, "hog" | "dino" | "clip") && matches!(part, "post_quant_conv" | "decoder" | "to_pixel")
 }
 
 /// `key` without the segments that wrappers put in front: `module` (parallel training) and `_orig_mod` (compilation).
@@ -93,7 +106,7 @@ mod tests {
 
     #[test]
     fn paths_become_official_keys() {
-        let cases: [(&[&str], &str, &str); 11] = [
+        let cases: [(&[&str], &str, &str); 14] = [
             (&["blocks", "3", "ada_ln_modulation", "weight"], "Struct:Linear", "blocks.3.adaLN_modulation.1.weight"),
             (&["t_embedder", "mlp_in", "bias"], "Struct:Linear", "t_embedder.mlp.0.bias"),
             (&["t_embedder", "mlp_out", "weight"], "Struct:Linear", "t_embedder.mlp.2.weight"),
@@ -105,6 +118,9 @@ mod tests {
             (&["lin4", "model", "weight"], "Struct:HeadWeight", "lin4.model.1.weight"),
             (&["block", "conv12", "model", "bias"], "Struct:Conv2d", "block.conv12.model.bias"),
             (&["heads", "0", "1", "r#fn", "0", "bias"], "Struct:SpectralConv", "heads.0.1.fn.0.bias"),
+            (&["hog", "decoder", "mask_token"], "Struct:Decoder", "decoder_hog.mask_token"),
+            (&["auxiliary", "clip", "to_pixel", "weight"], "Struct:Linear", "auxiliary.to_pixel_clip.weight"),
+            (&["decoder", "to_pixel", "model", "bias"], "Struct:Linear", "decoder.to_pixel.model.bias"),
         ];
         for (path, container, key) in cases {
             assert_eq!(file_key(path, container), key);

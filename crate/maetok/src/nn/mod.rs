@@ -3,6 +3,7 @@
 //! Shapes use the crate's alphabet (see [`crate`]). Nothing here knows what it is used for.
 
 pub mod attention;
+pub mod drop_path;
 pub mod layer_scale;
 pub mod mlp;
 pub mod norm;
@@ -15,6 +16,7 @@ pub mod rope_1d;
 pub mod swiglu;
 
 pub use attention::{Attention, AttentionConfig};
+pub use drop_path::DropPath;
 pub use layer_scale::LayerScale;
 pub use mlp::{Gelu, Mlp, MlpConfig};
 pub use norm::{LayerNorm, normalize};

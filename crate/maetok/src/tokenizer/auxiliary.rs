@@ -1,20 +1,51 @@
 //! Shallow decoders that predict features instead of pixels, for training only.
 //!
 //! Each is the MoVQ decoder in small, with its own `post_quant_conv` and a linear head to the target's size. They make
-//! the latent keep what the features ask for (MAETok, section 3; specification 3).
+//! the latent keep what the features ask for.
+//!
+//! Source: Chen et al. 2025, arXiv 2502.03444, section 3; official `MaskAEModel`, commit `f4d60a0`.
+//!
+//! Differs from the official code: the 1000-class head that hangs unused on every auxiliary decoder is not kept.
 
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
 
 use super::config::{TokenizerConfig, VitSize};
 use super::decoder::{Decoder, DecoderLayout};
 
+/// What an auxiliary decoder predicts for every patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetKind {
+    /// Histograms of oriented gradients.
+    Hog,
+    /// Patch tokens of DINOv2.
+    Dino,
+    /// Patch tokens of SigLIP; the official code calls it clip.
+    Clip,
+}
+
+impl TargetKind {
+    /// All kinds, in the official order.
+    pub const ALL: [Self; 3] = [Self::Hog, Self::Dino, Self::Clip];
+
+    /// The name by which checkpoints, logs and settings call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hog => "hog",
+            Self::Dino => "dino",
+            Self::Clip => "clip",
+        }
+    }
+}
+
 /// Sizes of an [`AuxiliaryDecoder`].
 #[derive(Config, Debug)]
 pub struct AuxiliaryDecoderConfig {
-    /// Values per patch of the target; HOG has `27 (p/8)^2`.
+    /// Values per patch of the target; HOG has `27 (p/8)^2`, a teacher its width.
     pub target: usize,
     /// Width, `D`.
     #[config(default = 192)]
@@ -60,7 +91,48 @@ pub struct AuxiliaryDecoder {
 impl AuxiliaryDecoder {
     /// `[B, L, C] -> [B, N, target]`.
     pub fn forward(&self, z: Tensor<3>) -> Tensor<3> {
+        self.to_pixel.forward(self.tokens(z))
+    }
+
+    /// What the linear head reads, `[B, L, C] -> [B, N, D]`.
+    pub(crate) fn tokens(&self, z: Tensor<3>) -> Tensor<3> {
         let latents = self.post_quant_conv.forward(z.clone());
-        self.to_pixel.forward(self.decoder.forward(latents, z, &mut ()))
+        self.decoder.forward(latents, z, None, &mut ())
+    }
+}
+
+/// The auxiliary decoders of a training run: any of the three, or none for a plain autoencoder.
+///
+/// In a file their parts stand side by side with the target's name at their end, as in the official checkpoints:
+/// `decoder_hog.…`, `post_quant_conv_hog.…`, `to_pixel_hog.…`.
+#[derive(Module, Debug)]
+pub struct AuxiliaryDecoders {
+    /// Predicts [`TargetKind::Hog`].
+    pub hog: Option<AuxiliaryDecoder>,
+    /// Predicts [`TargetKind::Dino`].
+    pub dino: Option<AuxiliaryDecoder>,
+    /// Predicts [`TargetKind::Clip`].
+    pub clip: Option<AuxiliaryDecoder>,
+}
+
+impl AuxiliaryDecoders {
+    /// The decoders that `make` gives.
+    pub fn new(mut make: impl FnMut(TargetKind) -> Option<AuxiliaryDecoder>) -> Self {
+        let [hog, dino, clip] = TargetKind::ALL.map(&mut make);
+        Self { hog, dino, clip }
+    }
+
+    /// The decoder that predicts `kind`.
+    pub fn get(&self, kind: TargetKind) -> Option<&AuxiliaryDecoder> {
+        match kind {
+            TargetKind::Hog => self.hog.as_ref(),
+            TargetKind::Dino => self.dino.as_ref(),
+            TargetKind::Clip => self.clip.as_ref(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        TargetKind::ALL.iter().all(|kind| self.get(*kind).is_none())
     }
 }

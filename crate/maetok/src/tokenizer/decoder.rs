@@ -15,8 +15,8 @@ use burn::tensor::{Device, Tensor, s};
 
 use super::config::{TokenizerConfig, VitSize};
 use super::encoder::see_rope;
-use super::vit::{Block, FinalNorm, condition, run_blocks};
-use crate::nn::{Probe, RopeTable, mixed_frequencies};
+use super::vit::{Block, FinalNorm, Pass, condition, run_blocks};
+use crate::nn::{DropPath, Probe, RopeTable, mixed_frequencies};
 
 /// What the pixel decoder and the auxiliary decoders differ in.
 #[derive(Clone, Debug)]
@@ -86,8 +86,8 @@ impl Decoder {
         let size = layout.size;
         let token = |rows: usize| Initializer::Normal { mean: 0.0, std: 0.02 }.init([1, rows, size.width], device);
         let block = || match layout.movq {
-            true => Block::movq(size, Some(layout.latent_channels), device),
-            false => Block::plain(size, 1e-5, device),
+            true => Block::movq(size, layout.latent_channels, device),
+            false => Block::plain(size, 4 * size.width, Some(1e-5), device),
         };
         Self {
             model: DecoderVit {
@@ -113,7 +113,13 @@ impl Decoder {
     }
 
     /// All tokens after the last block, with the index of the first image token: `[B, T, D]`.
-    fn tokens(&self, latents: Tensor<3>, z: &Tensor<3>, probe: &mut impl Probe) -> (Tensor<3>, usize) {
+    fn tokens(
+        &self,
+        latents: Tensor<3>,
+        condition: &Tensor<3>,
+        drop_path: Option<&DropPath>,
+        probe: &mut impl Probe,
+    ) -> (Tensor<3>, usize) {
         let [batch, ..] = latents.dims();
         let mut image = self.mask_token.val().repeat_dim(1, self.patches); // [1, N, D]
         if let Some(cls) = &self.model.cls_token {
@@ -129,7 +135,8 @@ impl Decoder {
 
         let rope = self.freqs.as_ref().map(|freqs| RopeTable::new(freqs.val(), self.heads, self.patches));
         see_rope(&rope, probe);
-        let x = run_blocks(&self.model.blocks, x, Some(z), rope.as_ref(), first, probe);
+        let pass = Pass { condition: Some(condition), rope: rope.as_ref(), first, drop_path };
+        let x = run_blocks(&self.model.blocks, x, &pass, probe);
         (x, first)
     }
 
@@ -138,9 +145,16 @@ impl Decoder {
     /// # Shapes
     /// - `latents`: the output of `post_quant_conv`, `[B, L, D]`
     /// - `z`: the raw latents, `[B, L, C]`
+    /// - `drop_path`: for `B` pictures and this decoder's depth; `None` outside training
     /// - returns `[B, N, D]`
-    pub(super) fn forward(&self, latents: Tensor<3>, z: Tensor<3>, probe: &mut impl Probe) -> Tensor<3> {
-        let (x, first) = self.tokens(latents, &condition(z), probe);
+    pub(super) fn forward(
+        &self,
+        latents: Tensor<3>,
+        z: Tensor<3>,
+        drop_path: Option<&DropPath>,
+        probe: &mut impl Probe,
+    ) -> Tensor<3> {
+        let (x, first) = self.tokens(latents, &condition(z), drop_path, probe);
         let image = x.slice(s![.., first..first + self.patches, ..]);
         let image = self.model.norm.forward_image(image); // [B, N, D]
         probe.see("image_tokens", &image);

@@ -12,7 +12,7 @@ use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Bool, Device, Tensor, s};
 
 use super::config::TokenizerConfig;
-use super::vit::{Block, FinalNorm, run_blocks};
+use super::vit::{Block, FinalNorm, Pass, run_blocks};
 use crate::nn::{PatchEmbed, Probe, RopeTable, mixed_frequencies};
 
 /// See the module text.
@@ -52,7 +52,7 @@ impl Encoder {
                 patch_embed: PatchEmbed::new(size.width, config.patch_size, device),
                 cls_token: Initializer::Normal { mean: 0.0, std: 1e-6 }.init([1, 1, size.width], device),
                 pos_embed: token(config.patches() + 1),
-                blocks: (0..size.depth).map(|_| Block::plain(size, 1e-5, device)).collect(),
+                blocks: (0..size.depth).map(|_| Block::plain(size, 4 * size.width, Some(1e-5), device)).collect(),
                 norm: FinalNorm::plain(size.width, device),
             },
             latent_tokens: token(config.latent_tokens),
@@ -89,7 +89,8 @@ impl Encoder {
 
         let rope = self.freqs.as_ref().map(|freqs| RopeTable::new(freqs.val(), self.heads, count));
         see_rope(&rope, probe);
-        let x = run_blocks(&self.model.blocks, x, None, rope.as_ref(), 1, probe); // [B, 1+N+L, D]
+        let pass = Pass { rope: rope.as_ref(), first: 1, ..Pass::default() };
+        let x = run_blocks(&self.model.blocks, x, &pass, probe); // [B, 1+N+L, D]
         let x = self.model.norm.forward(x, None);
         probe.see("norm", &x);
         let [_, tokens, _] = x.dims();

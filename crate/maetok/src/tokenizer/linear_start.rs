@@ -80,7 +80,7 @@ impl Tokenizer {
         let mut sums = Sums::default();
         for batch in &batches {
             let z = self.encode(batch.clone(), None);
-            let tokens = self.decoder.forward(self.post_quant_conv.forward(z.clone()), z, &mut ());
+            let tokens = self.decoder.forward(self.post_quant_conv.forward(z.clone()), z, None, &mut ());
             sums.add(rows(tokens), rows(patchify(batch.clone(), patch_size)));
         }
         if let Some(to_pixel) = self.decoder.to_pixel.as_mut() {

@@ -12,16 +12,16 @@ mod encoder;
 mod linear_start;
 pub mod masking;
 mod spatial_start;
-mod vit;
+pub(crate) mod vit;
 
 #[cfg(test)]
 mod parity;
 #[cfg(all(test, feature = "train"))]
 pub(crate) use parity::hash_weights_but;
 #[cfg(test)]
-pub(crate) use parity::{check_statistics, hash_weights};
+pub(crate) use parity::{check_statistics, config as reference_config, hash_weights};
 
-pub use auxiliary::{AuxiliaryDecoder, AuxiliaryDecoderConfig};
+pub use auxiliary::{AuxiliaryDecoder, AuxiliaryDecoderConfig, AuxiliaryDecoders, TargetKind};
 pub use config::{MAX_DEPTH, MAX_TOKENS, MAX_WIDTH, TokenizerConfig, VitSize};
 
 use burn::module::Module;
@@ -31,7 +31,7 @@ use burn::tensor::{Bool, Device, Tensor, assert_shape, s};
 use self::decoder::{Decoder, DecoderLayout};
 use self::encoder::Encoder;
 use crate::Result;
-use crate::nn::{Probe, unpatchify};
+use crate::nn::{DropPath, Probe, unpatchify};
 
 impl TokenizerConfig {
     /// Builds a tokenizer with fresh weights, drawn as the official code draws them.
@@ -153,13 +153,34 @@ impl Tokenizer {
     /// [`decode`](Self::decode), showing its stages to `probe`.
     pub fn decode_probed(&self, z: Tensor<3>, probe: &mut impl Probe) -> Tensor<4> {
         probe.enter("dec", None);
+        let tokens = self.tokens(z, None, probe);
+        let picture = self.picture(tokens, probe);
+        probe.exit();
+        picture
+    }
+
+    /// What the decoder's last layer reads: patch tokens `[B, N, D]` of latents `z` `[B, L, C]`.
+    ///
+    /// `drop_path`, drawn for `B` pictures and the decoder's depth, is for training.
+    pub fn decode_tokens(&self, z: Tensor<3>, drop_path: Option<&DropPath>) -> Tensor<3> {
+        self.tokens(z, drop_path, &mut ())
+    }
+
+    /// The decoder's last layer: patch tokens `[B, N, D]` to the picture `[B, 3, H, W]`.
+    pub fn picture_of_tokens(&self, tokens: Tensor<3>) -> Tensor<4> {
+        self.picture(tokens, &mut ())
+    }
+
+    fn tokens(&self, z: Tensor<3>, drop_path: Option<&DropPath>, probe: &mut impl Probe) -> Tensor<3> {
         let latents = self.post_quant_conv.forward(z.clone()); // [B, L, D]
         probe.see("post_quant", &latents);
-        let tokens = self.decoder.forward(latents, z, probe); // [B, N, D]
+        self.decoder.forward(latents, z, drop_path, probe) // [B, N, D]
+    }
+
+    fn picture(&self, tokens: Tensor<3>, probe: &mut impl Probe) -> Tensor<4> {
         let to_pixel = self.decoder.to_pixel.as_ref().expect("the pixel decoder has its last layer");
         let pixels = to_pixel.model.forward(tokens); // [B, N, 3*p*p]
         probe.see("pixels_flat", &pixels);
-        probe.exit();
         unpatchify(pixels, self.patch_size)
     }
 }

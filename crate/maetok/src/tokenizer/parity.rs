@@ -16,7 +16,7 @@ use crate::nn::Probe as _;
 use crate::nn::probe::Recorder;
 
 /// The configuration of a reference file: official flat fields, and the small sizes that have no official name.
-fn config(acts: &Fixture) -> TokenizerConfig {
+pub(crate) fn config(acts: &Fixture) -> TokenizerConfig {
     let mut flat = acts.entry()["config"].clone();
     let tiny = flat["tiny"].clone();
     for (side, short) in [("encoder", "enc"), ("decoder", "dec")] {

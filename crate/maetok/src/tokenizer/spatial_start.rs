@@ -12,7 +12,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 
 use super::config::{TokenizerConfig, VitSize};
 use super::vit::Block;
-use super::{AuxiliaryDecoder, Tokenizer};
+use super::{AuxiliaryDecoder, AuxiliaryDecoders, Tokenizer};
 use crate::nn::pos_embed::sinusoid_2d;
 
 /// Score difference between a token's own place and a far one at the start, before softmax.
@@ -40,6 +40,15 @@ impl AuxiliaryDecoder {
         let device = self.to_pixel.weight.device();
         start_decoder(&mut self.decoder, size, &Places::of(config), &device);
         self
+    }
+}
+
+impl AuxiliaryDecoders {
+    /// As [`Tokenizer::with_spatial_start`], for decoders of this size.
+    #[must_use]
+    pub fn with_spatial_start(self, config: &TokenizerConfig, size: VitSize) -> Self {
+        let start = |decoder: Option<AuxiliaryDecoder>| decoder.map(|one| one.with_spatial_start(config, size));
+        Self { hog: start(self.hog), dino: start(self.dino), clip: start(self.clip) }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The transformer inside encoder and decoder: a plain ViT, or one whose latent tokens are modulated ("MoVQ").
 //!
 //! A plain block has affine norms and LayerScale. A MoVQ block has neither: its norms are without parameters, and the
-//! rows of the latent tokens are then scaled and shifted by a linear function of the latents themselves.
+//! rows of the latent tokens are then scaled and shifted by a linear function of the latents themselves. The frozen
+//! teachers of the training are made of plain blocks too.
 //!
 //! Field names are the checkpoint's keys.
 
@@ -12,14 +13,30 @@ use burn::tensor::{Device, Tensor, s};
 
 use super::config::VitSize;
 use crate::nn::attention::Rotary;
+use crate::nn::drop_path::Branch;
 use crate::nn::{
-    Attention, AttentionConfig, Gelu, LayerNorm, LayerScale, Mlp, MlpConfig, Probe, RopeTable, linear_zero, normalize,
+    Attention, AttentionConfig, DropPath, Gelu, LayerNorm, LayerScale, Mlp, MlpConfig, Probe, RopeTable, linear_zero,
+    normalize,
 };
 
 /// Epsilon of every layer norm in the ViTs.
 const EPS: f64 = 1e-6;
 
-/// One transformer block. Exactly one of (`norm1`, `ls1`, `norm2`, `ls2`) and `ada_ln_modulation` is there.
+/// What stays the same from block to block of one forward pass.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Pass<'a> {
+    /// `silu(z)`, `[B, L, C]`, for modulated blocks.
+    pub condition: Option<&'a Tensor<3>>,
+    /// Rotary positions of the image tokens.
+    pub rope: Option<&'a RopeTable>,
+    /// Row of the first image token.
+    pub first: usize,
+    /// Branches that this training forward leaves out.
+    pub drop_path: Option<&'a DropPath>,
+}
+
+/// One transformer block. Exactly one of (`norm1`, `norm2`) and `ada_ln_modulation` is there; `ls1` and `ls2` go with
+/// the norms, except in SigLIP, which has no LayerScale.
 #[derive(Module, Debug)]
 pub struct Block {
     norm1: Option<LayerNorm>,
@@ -33,37 +50,43 @@ pub struct Block {
 }
 
 impl Block {
-    /// A plain block; LayerScale starts at `layer_scale`.
-    pub fn plain(size: VitSize, layer_scale: f64, device: &Device) -> Self {
+    /// A plain block with an MLP of `hidden` values; LayerScale, if there is one, starts at `layer_scale`.
+    pub fn plain(size: VitSize, hidden: usize, layer_scale: Option<f64>, device: &Device) -> Self {
         let norm = || Some(LayerNorm::new(size.width, EPS, device));
-        let scale = || Some(LayerScale::new(size.width, layer_scale, device));
-        Self { norm1: norm(), ls1: scale(), norm2: norm(), ls2: scale(), ..Self::movq(size, None, device) }
+        let scale = || layer_scale.map(|value| LayerScale::new(size.width, value, device));
+        let bare = Self::bare(size, hidden, device);
+        Self { norm1: norm(), ls1: scale(), norm2: norm(), ls2: scale(), ..bare }
     }
 
     /// A block modulated by latents of `channels` channels.
-    pub fn movq(size: VitSize, channels: Option<usize>, device: &Device) -> Self {
+    pub fn movq(size: VitSize, channels: usize, device: &Device) -> Self {
+        let modulation = linear_zero(channels, 4 * size.width, device);
+        Self { ada_ln_modulation: Some(modulation), ..Self::bare(size, 4 * size.width, device) }
+    }
+
+    /// Attention and MLP alone.
+    fn bare(size: VitSize, hidden: usize, device: &Device) -> Self {
         let VitSize { width, heads, .. } = size;
         Self {
             norm1: None,
             attn: AttentionConfig::new(width, heads).init(device),
             ls1: None,
             norm2: None,
-            mlp: MlpConfig::new(width, 4 * width, Gelu::Exact).init(device),
+            mlp: MlpConfig::new(width, hidden, Gelu::Exact).init(device),
             ls2: None,
-            ada_ln_modulation: channels.map(|c| linear_zero(c, 4 * width, device)),
+            ada_ln_modulation: None,
         }
     }
 
-    /// `[B, T, D] -> [B, T, D]`; `condition` is `silu(z)`, `[B, L, C]`, for a modulated block.
-    pub fn forward(
-        &self,
-        x: Tensor<3>,
-        condition: Option<&Tensor<3>>,
-        rotary: Option<&Rotary>,
-        probe: &mut impl Probe,
-    ) -> Tensor<3> {
+    /// `[B, T, D] -> [B, T, D]`, as block number `index`.
+    fn forward(&self, x: Tensor<3>, index: usize, pass: &Pass<'_>, probe: &mut impl Probe) -> Tensor<3> {
         let [_, _, width] = x.dims();
-        let modulation = self.ada_ln_modulation.as_ref().zip(condition).map(|(linear, condition)| {
+        let rotary = pass.rope.map(|rope| Rotary { table: rope.block(index), first: pass.first });
+        let kept = |branch: Branch, x: Tensor<3>| match pass.drop_path {
+            Some(drop_path) => drop_path.apply(index, branch, x),
+            None => x,
+        };
+        let modulation = self.ada_ln_modulation.as_ref().zip(pass.condition).map(|(linear, condition)| {
             let rows = linear.forward(condition.clone()); // [B, L, 4D]
             probe.see("adaLN", &rows);
             rows
@@ -72,16 +95,16 @@ impl Block {
 
         let u = norm(&self.norm1, x.clone());
         probe.see("norm1", &u);
-        let branch = self.attn.forward(modulate(u, part(0)), rotary, probe);
+        let branch = self.attn.forward(modulate(u, part(0)), rotary.as_ref(), probe);
         probe.see("attn", &branch);
         let branch = scale(&self.ls1, branch);
         probe.see("ls1", &branch);
-        let x = x + branch; // [B, T, D]
+        let x = x + kept(Branch::Attention, branch); // [B, T, D]
 
         let u = norm(&self.norm2, x.clone());
         let branch = self.mlp.forward(modulate(u, part(2)));
         probe.see("mlp", &branch);
-        let x = x + scale(&self.ls2, branch); // [B, T, D]
+        let x = x + kept(Branch::Mlp, scale(&self.ls2, branch)); // [B, T, D]
         probe.see("out", &x);
         x
     }
@@ -123,19 +146,11 @@ fn modulate_latents(x: Tensor<3>, modulation: Tensor<3>) -> Tensor<3> {
     Tensor::cat(vec![others, modulated], 1)
 }
 
-/// Runs `blocks` one after the other; image tokens stand at rows `first..first + N` and turn by `rope`.
-pub(super) fn run_blocks(
-    blocks: &[Block],
-    mut x: Tensor<3>,
-    condition: Option<&Tensor<3>>,
-    rope: Option<&RopeTable>,
-    first: usize,
-    probe: &mut impl Probe,
-) -> Tensor<3> {
+/// Runs `blocks` one after the other, `[B, T, D] -> [B, T, D]`.
+pub(crate) fn run_blocks(blocks: &[Block], mut x: Tensor<3>, pass: &Pass<'_>, probe: &mut impl Probe) -> Tensor<3> {
     for (i, block) in blocks.iter().enumerate() {
-        let rotary = rope.map(|rope| Rotary { table: rope.block(i), first });
         probe.enter("block", Some(i));
-        x = block.forward(x, condition, rotary.as_ref(), probe);
+        x = block.forward(x, i, pass, probe);
         probe.exit();
     }
     x

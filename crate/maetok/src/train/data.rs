@@ -27,6 +27,8 @@ pub(crate) mod stream {
     pub const EPOCH: u64 = 5 << 56;
     /// Noise of a variational posterior.
     pub const POSTERIOR: u64 = 7 << 56;
+    /// Branches that a step leaves out.
+    pub const DROP_PATH: u64 = 8 << 56;
     /// Noise of the sample grids.
     pub const GRID: u64 = 6 << 56;
 }

@@ -13,6 +13,7 @@ pub mod evaluation;
 pub mod hog;
 pub mod latents;
 pub mod losses;
+pub mod objective;
 pub mod optimiser;
 pub mod pack;
 mod parallel;
@@ -20,6 +21,7 @@ mod prefetch;
 mod progress;
 pub mod run_folder;
 pub mod schedule;
+pub mod teacher;
 mod tokenizer;
 pub mod yardstick;
 
@@ -30,4 +32,4 @@ mod tests;
 
 pub use diffusion::{DiffusionTrainer, DiffusionTraining};
 pub use drive::{Pace, State, Summary};
-pub use tokenizer::{Start, TokenizerTrainer, TokenizerTraining};
+pub use tokenizer::{Start, TeacherFile, TokenizerTrainer, TokenizerTraining};

@@ -26,7 +26,7 @@ fn number(value: &Value) -> f64 {
 }
 
 /// Compares all values but the few at bin edges, which are counted.
-fn check_hog(fixture: &Fixture, on: &TestDevice, name: &str, got: TensorData) {
+pub(super) fn check_hog(fixture: &Fixture, on: &TestDevice, name: &str, got: TensorData) {
     let got: Vec<f32> = got.try_to_vec().expect("f32");
     let (_, want) = fixture.f32(name);
     assert_eq!(got.len(), want.len(), "{name}");

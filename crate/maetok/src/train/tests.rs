@@ -20,10 +20,10 @@ use crate::rng::Rng;
 use crate::tokenizer::{TokenizerConfig, VitSize};
 use crate::{eval, image as picture};
 
-const SIZE: usize = 32;
+pub(super) const SIZE: usize = 32;
 
 /// Discs and boxes of random places, sizes and colours, in two classes.
-fn draw_pictures(dir: &Path, count: usize) {
+pub(super) fn draw_pictures(dir: &Path, count: usize) {
     let mut rng = Rng::new(11, 0);
     for number in 0..count {
         let class = ["box", "disc"][number % 2];
@@ -45,12 +45,12 @@ fn draw_pictures(dir: &Path, count: usize) {
     }
 }
 
-fn tiny() -> TokenizerConfig {
+pub(super) fn tiny() -> TokenizerConfig {
     let size = VitSize { width: 64, depth: 2, heads: 2 };
     TokenizerConfig { image_size: SIZE, latent_tokens: 8, encoder: size, decoder: size, ..TokenizerConfig::toon_64() }
 }
 
-fn settings(data: &Path, steps: u64) -> TokenizerTraining {
+pub(super) fn settings(data: &Path, steps: u64) -> TokenizerTraining {
     let never = 1_000_000;
     TokenizerTraining {
         data: data.to_path_buf(),

@@ -6,6 +6,7 @@ use burn::tensor::TensorData;
 use rayon::prelude::*;
 
 use super::TokenizerTraining;
+use crate::nn::DropPath;
 use crate::rng::Rng;
 use crate::tokenizer::TokenizerConfig;
 use crate::train::data::{Pictures, Sampler, stream};
@@ -16,6 +17,8 @@ pub struct Part {
     pub pictures: TensorData,
     /// `[B, L, C]`, standard normal, for the variational variant.
     pub noise: Option<TensorData>,
+    /// Branches of the decoder that are left out.
+    pub drop_path: Option<DropPath>,
 }
 
 /// Makes the batches of a run, in parts for the workers: a function of the step alone.
@@ -29,6 +32,7 @@ pub fn maker(
     let (size, each) = (config.image_size, settings.batch / settings.workers);
     move |step| {
         let mut rng = Rng::new(settings.seed, stream::POSTERIOR | step);
+        let mut paths = Rng::new(settings.seed, stream::DROP_PATH | step);
         let draws = sampler.draw(step);
         let part = |draws: &[_]| {
             let length = 3 * size * size;
@@ -40,7 +44,9 @@ pub fn maker(
                     rng.normals(shape.iter().product()).into_iter().map(|value| value as f32).collect();
                 TensorData::new(values, shape)
             });
-            Part { pictures: TensorData::new(planes, [each, 3, size, size]), noise }
+            let drop_path = (settings.drop_path > 0.0)
+                .then(|| DropPath::draw(&mut paths, settings.drop_path, config.decoder.depth, each));
+            Part { pictures: TensorData::new(planes, [each, 3, size, size]), noise, drop_path }
         };
         draws.chunks_exact(each).map(part).collect()
     }

@@ -1,40 +1,44 @@
-//! Training of the tokenizer: mask modelling with a pixel loss and an auxiliary HOG decoder.
+//! Training of the tokenizer: mask modelling with a pixel loss and auxiliary decoders.
 //!
 //! Source: Chen et al. 2025, arXiv 2502.03444, section 3 and the authors' training configuration.
 //!
-//! Differs from the official code: no perceptual, adversarial, DINOv2 or SigLIP terms. The second stage
-//! (mask ratio down to zero) may be the last part of the same run, with the encoder frozen or not.
+//! Differs from the official code: no perceptual or adversarial terms; the DINOv2 and SigLIP terms are there where the
+//! settings name files of these teachers. The second stage (mask ratio down to zero) may be the last part of the same
+//! run, with the encoder frozen or not.
 
 mod batch;
 mod settings;
+mod teachers;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::{Module, ParamGroup};
-use burn::tensor::{Bool, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use image::RgbImage;
 use serde_json::{Map, Value};
 
 pub use self::settings::{Start, TokenizerTraining};
+pub use self::teachers::TeacherFile;
 
 use self::batch::Part;
+use self::teachers::Teachers;
 use super::data::{Draw, Pictures, Split, stream};
 use super::drive::{MOMENTS, Soundness, State, Summary, Training, drive, read_state};
 use super::ema::{Ema, decay_at};
+use super::losses::Hidden;
+use super::objective::{Batch, Objective};
 use super::optimiser::{Optimiser, clip_by_global_norm, with_stable_ids};
 use super::parallel::gradients;
 use super::prefetch::Prefetch;
 use super::run_folder::{RunFolder, read};
-use super::{evaluation, hog, losses};
+use super::{evaluation, hog};
 use crate::checkpoint::{self, Storage};
 use crate::rng::Rng;
 use crate::tokenizer::masking::{mask_ratio, masked_count, random_masks};
-use crate::tokenizer::{AuxiliaryDecoder, AuxiliaryDecoderConfig, Tokenizer, TokenizerConfig, VitSize};
+use crate::tokenizer::{AuxiliaryDecoderConfig, AuxiliaryDecoders, TargetKind, Tokenizer, TokenizerConfig, VitSize};
 use crate::{Result, image as picture};
 
-/// Weight of the divergence in the variational variant.
-const KL_WEIGHT: f64 = 1e-6;
 /// Pictures the linear start is fitted to.
 const FITTED: usize = 2048;
 /// Values they may take up together: 256 MB.
@@ -46,7 +50,7 @@ const GRID: usize = 32;
 #[derive(Module, Debug)]
 struct Trained {
     tokenizer: Tokenizer,
-    auxiliary: Option<AuxiliaryDecoder>,
+    auxiliary: AuxiliaryDecoders,
 }
 
 /// A tokenizer run; see the module text.
@@ -60,6 +64,7 @@ pub struct TokenizerTrainer {
     model: Option<Trained>,
     ema: Ema<Tokenizer>,
     optimiser: Optimiser,
+    teachers: Teachers,
     batches: Prefetch<Vec<Part>>,
     split: Split,
     measured: Pictures,
@@ -98,14 +103,10 @@ impl TokenizerTrainer {
 
         let device = device.clone().autodiff();
         device.seed(settings.seed);
-        let target = hog::target_size(config.patch_size);
         let (width, depth, heads) = settings.hog_decoder;
-        let auxiliary = (settings.hog > 0.0).then(|| {
-            AuxiliaryDecoderConfig::new(target)
-                .with_width(width)
-                .with_depth(depth)
-                .with_heads(heads)
-                .init(&config, &device)
+        let auxiliary = AuxiliaryDecoders::new(|kind| {
+            let sizes = AuxiliaryDecoderConfig::new(settings.target_size(kind, &config)?);
+            Some(sizes.with_width(width).with_depth(depth).with_heads(heads).init(&config, &device))
         });
         let model = Trained { tokenizer: config.init(&device)?, auxiliary };
         let model = if folder.latest()?.is_some() {
@@ -121,8 +122,8 @@ impl TokenizerTrainer {
         if let Some((_, from)) = folder.latest()? {
             let weights = |name: &str| read(&from.join(name));
             model.tokenizer = checkpoint::load(model.tokenizer, &[&weights("raw.safetensors")?])?.0;
-            if let Some(auxiliary) = model.auxiliary.take() {
-                model.auxiliary = Some(checkpoint::load(auxiliary, &[&weights("auxiliary.safetensors")?])?.0);
+            if !model.auxiliary.is_empty() {
+                model.auxiliary = checkpoint::load(model.auxiliary, &[&weights("auxiliary.safetensors")?])?.0;
             }
             ema = Ema::resume(checkpoint::load(ema.into_module(), &[&weights("model.safetensors")?])?.0);
             let path = from.join(MOMENTS);
@@ -132,6 +133,7 @@ impl TokenizerTrainer {
         folder.write_json("run.json", &settings)?;
         folder.write("config.json", config.to_json().as_bytes())?;
 
+        let teachers = Teachers::load(&settings.teachers, &device)?;
         let batches = Prefetch::new(state.step, batch::maker(&settings, &config, pictures))?;
         Ok(Self {
             settings,
@@ -142,6 +144,7 @@ impl TokenizerTrainer {
             model: Some(model),
             ema,
             optimiser,
+            teachers,
             batches,
             split,
             measured,
@@ -206,7 +209,7 @@ fn started(
     if start == Start::Official {
         return Ok(model);
     }
-    model.auxiliary = model.auxiliary.map(|decoder| decoder.with_spatial_start(config, auxiliary));
+    model.auxiliary = model.auxiliary.with_spatial_start(config, auxiliary);
     if start == Start::Linear {
         // Not on the autodiff device: it would keep every intermediate value for a backward pass that never comes.
         let plain = device.clone().inner();
@@ -229,37 +232,29 @@ fn started(
 /// The loss of a part of a batch, and what it is made of.
 fn losses(
     model: &Trained,
+    objective: &Objective,
+    teachers: &Teachers,
     part: Part,
     hidden: Option<&[Vec<bool>]>,
-    hog_weight: f64,
     device: &Device,
 ) -> (Tensor<1>, Vec<(&'static str, Tensor<1>)>) {
     let picture = Tensor::<4>::from_data(part.pictures, device); // [B, 3, H, W]
-    let hidden = hidden.map(|masks| {
-        let flags = masks.concat();
-        let count = flags.iter().filter(|hidden| **hidden).count();
-        let shape = [masks.len(), flags.len() / masks.len()];
-        (Tensor::<2, Bool>::from_data(TensorData::new(flags, shape), device), count)
-    });
-    let Trained { tokenizer, auxiliary } = model;
-    let (z, divergence) = match part.noise.and_then(|noise| Some((tokenizer.posterior(picture.clone())?, noise))) {
-        Some((posterior, noise)) => (posterior.sample(Tensor::from_data(noise, device)), Some(posterior.kl().mean())),
-        None => (tokenizer.encode(picture.clone(), hidden.as_ref().map(|(mask, _)| mask.clone())), None),
+    let mut targets = Vec::new();
+    if objective.asks_for_targets(hidden.is_some()) {
+        if model.auxiliary.get(TargetKind::Hog).is_some() {
+            targets.push((TargetKind::Hog, hog::targets(picture.clone(), model.tokenizer.patch_size())));
+        }
+        targets.extend(teachers.targets(&picture));
+    }
+    let batch = Batch {
+        picture,
+        hidden: hidden.map(|masks| Hidden::new(masks, device)),
+        targets,
+        noise: part.noise.map(|noise| Tensor::from_data(noise, device)),
+        drop_path: part.drop_path,
     };
-    let target = auxiliary.as_ref().zip(hidden.as_ref()).map(|_| hog::targets(picture.clone(), tokenizer.patch_size()));
-    let mse = losses::pixels(tokenizer.decode(z.clone()), picture);
-    let mut total = mse.clone();
-    let mut parts = vec![("mse", mse)];
-    if let (Some(auxiliary), Some(target), Some((mask, count))) = (auxiliary, target, hidden) {
-        let loss = losses::hidden_patches(auxiliary.forward(z), target, mask.float(), count);
-        total = total + loss.clone() * hog_weight;
-        parts.push(("hog", loss));
-    }
-    if let Some(divergence) = divergence {
-        total = total + divergence.clone() * KL_WEIGHT;
-        parts.push(("kl", divergence));
-    }
-    (total, parts)
+    let losses = objective.losses(&model.tokenizer, &model.auxiliary, batch);
+    (losses.total, losses.parts)
 }
 
 impl Training for TokenizerTrainer {
@@ -273,10 +268,11 @@ impl Training for TokenizerTrainer {
         }
         let masks = self.masks(step, progress);
         let each = self.settings.batch / self.settings.workers;
+        let objective = self.settings.objective();
         let parts: Vec<(usize, Part)> = parts.into_iter().enumerate().collect();
         let (value, named, grads) = gradients(self.model(), parts, &self.device, |model, (at, part)| {
             let hidden = masks.as_ref().map(|masks| &masks[at * each..(at + 1) * each]);
-            losses(model, part, hidden, self.settings.hog, &self.device)
+            losses(model, &objective, &self.teachers, part, hidden, &self.device)
         });
         let (grads, norm) = clip_by_global_norm(grads, self.model(), self.settings.clip);
         let mut values = vec![("loss", value), ("grad_norm", norm)];
@@ -323,7 +319,8 @@ impl Training for TokenizerTrainer {
             ("raw.safetensors", checkpoint::save(&self.model().tokenizer.valid(), Storage::F32, &none)?),
             (MOMENTS, self.optimiser.store()?),
         ];
-        if let Some(auxiliary) = &self.model().auxiliary {
+        let auxiliary = &self.model().auxiliary;
+        if !auxiliary.is_empty() {
             files.push(("auxiliary.safetensors", checkpoint::save(&auxiliary.valid(), Storage::F32, &none)?));
         }
         Ok(files)

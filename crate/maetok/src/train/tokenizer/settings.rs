@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::tokenizer::{TokenizerConfig, VitSize};
+use super::teachers::{self, TeacherFile};
+use crate::tokenizer::{TargetKind, TokenizerConfig, VitSize};
 use crate::train::drive::{Pace, check_not_negative, check_positive};
 use crate::train::hog;
+use crate::train::objective::Objective;
 use crate::train::optimiser::AdamW;
 use crate::train::run_folder::{RunFolder, read, read_json};
 use crate::train::schedule::Schedule;
@@ -58,8 +60,12 @@ pub struct TokenizerTraining {
     pub balanced: bool,
     /// Weight of the HOG loss; 0 leaves the auxiliary decoder out.
     pub hog: f64,
-    /// Width, blocks and heads of the auxiliary decoder.
+    /// Width, blocks and heads of every auxiliary decoder.
     pub hog_decoder: (usize, usize, usize),
+    /// Frozen teachers; each adds an auxiliary decoder that predicts its features. None by default.
+    pub teachers: Vec<TeacherFile>,
+    /// DropPath of the pixel decoder's last block, from 0 at the first; 0.05 in the official recipe.
+    pub drop_path: f64,
     /// From this share of the run on, the mask ratio falls linearly to zero.
     pub unmask_from: Option<f64>,
     /// Keeps the encoder as it is while the mask ratio falls.
@@ -88,6 +94,8 @@ impl Default for TokenizerTraining {
             balanced: true,
             hog: 1.0,
             hog_decoder: (192, 3, 3),
+            teachers: Vec::new(),
+            drop_path: 0.0,
             unmask_from: None,
             freeze_encoder: false,
             evaluate_pictures: 256,
@@ -106,6 +114,25 @@ impl TokenizerTraining {
         let settings = read_json(&folder.path("run.json"))?;
         let config = TokenizerConfig::from_json(&read(&folder.path("config.json"))?)?;
         Ok((settings, config))
+    }
+
+    /// What the run minimises.
+    pub fn objective(&self) -> Objective {
+        let weight = |kind| self.teacher(kind).map_or(0.0, |teacher| teacher.weight);
+        let (dino, clip) = (weight(TargetKind::Dino), weight(TargetKind::Clip));
+        Objective { hog: self.hog, dino, clip, ..Objective::default() }
+    }
+
+    /// Values per patch of a target, where the run has it.
+    pub(super) fn target_size(&self, kind: TargetKind, config: &TokenizerConfig) -> Option<usize> {
+        match kind {
+            TargetKind::Hog => (self.hog > 0.0).then(|| hog::target_size(config.patch_size)),
+            TargetKind::Dino | TargetKind::Clip => self.teacher(kind).map(|teacher| teacher.config.size.width),
+        }
+    }
+
+    fn teacher(&self, kind: TargetKind) -> Option<&TeacherFile> {
+        self.teachers.iter().find(|teacher| teacher.kind == kind)
     }
 
     pub(super) fn validate(&self, config: &TokenizerConfig) -> Result<()> {
@@ -135,6 +162,10 @@ impl TokenizerTraining {
             }
             hog::check_sizes(config.image_size, config.patch_size)?;
         }
+        if !(0.0..1.0).contains(&self.drop_path) {
+            return Err(Error::setting("drop-path", self.drop_path, "at least 0 and below 1"));
+        }
+        teachers::check(&self.teachers, config)?;
         if config.kl && config.token_drop.is_some() {
             return Err(Error::config("enc_token_drop", "a ratio", "none with the variational posterior"));
         }
