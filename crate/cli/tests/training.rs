@@ -39,7 +39,7 @@ fn pictures(at: &Path) -> PathBuf {
             fs::create_dir_all(&folder).expect("creates");
             for number in 0..count {
                 let picture = RgbImage::from_fn(64, 64, |x, y| {
-                    let inside = (x + 3 * number) % 32 < 16 && (y / (8 + 8 * class as u32)) % 2 == 0;
+                    let inside = (x + 3 * number) % 32 < 16 && (y / (8 + 8 * class as u32)).is_multiple_of(2);
                     if inside { Rgb([200, 40 * number as u8, 30]) } else { Rgb([20, 90, (x * 4) as u8]) }
                 });
                 picture.save(folder.join(format!("{split}-{number}.png"))).expect("saves");
