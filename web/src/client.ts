@@ -40,6 +40,11 @@ export class Client {
   /** Ends what is under way and starts anew, with another wish if one is given. */
   restart(wanted: Wanted = this.#wanted): void {
     this.#wanted = wanted;
+    this.end();
+  }
+
+  /** Ends what is under way and the worker with it. */
+  end(): void {
     this.#lose(cancelled());
   }
 
@@ -96,10 +101,15 @@ export class Client {
     if (this.#worker) return this.#worker;
     const worker = this.#makeWorker();
     worker.onmessage = (event: MessageEvent<Reply>) => this.#hear(event.data);
-    // The worker's script did not load, or failed before it could listen for its own errors.
+    // The worker's script did not load, which gives no reason, or failed before it could listen for its own errors.
     worker.onerror = (event) => {
       event.preventDefault();
-      this.#lose(new MaetokError("crash", "The engine's worker failed.", "It has been restarted: try again, or reload the page.", true));
+      const { message } = event as Partial<ErrorEvent>;
+      this.#lose(
+        message
+          ? new MaetokError("crash", `The engine's worker failed (${message.replace(/\.$/, "")}).`, "It has been restarted: try again, or reload the page.", true)
+          : new MaetokError("download", "The script of the engine's worker could not be loaded.", "Check the connection and try again.", true),
+      );
     };
     worker.postMessage({ kind: "diagnose", id: 0, wanted: this.#wanted } satisfies Request);
     this.#worker = worker;

@@ -50,33 +50,13 @@ export interface Reconstruction {
 declare const __WASM_BYTES__: number;
 export const WASM_BYTES = typeof __WASM_BYTES__ === "number" ? __WASM_BYTES__ : 0;
 
-/** Downloads and compiles the engine. `onBytes` hears how many bytes have arrived since it was last called. */
-export async function loadBindings(signal: AbortSignal, onBytes: (bytes: number) => void): Promise<Bindings> {
-  // Both addresses are written out so that Vite sees them and gives the files names with their hash.
-  const [wasm, url] = await Promise.all([import("../pkg/maetok_web.js"), import("../pkg/maetok_web_bg.wasm?url")]);
-  let response: Response;
-  try {
-    response = await fetch(url.default, { signal });
-  } catch {
-    signal.throwIfAborted();
-    throw new MaetokError("download", "The download of the engine failed: the server cannot be reached.", "Check the connection and try again.");
-  }
-  if (!response.ok || !response.body) {
-    throw new MaetokError("download", `The server refused the engine (HTTP ${response.status}).`, "Try again later.");
-  }
-  // The answer itself goes to the compiler, so that the browser can compile while it downloads and keep what it
-  // compiled; a copy is counted.
-  const counted = count(response.clone(), onBytes);
-  try {
-    await wasm.default({ module_or_path: response });
-    await counted;
-  } catch (error) {
-    signal.throwIfAborted();
-    if (error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError) {
-      throw new MaetokError("unsupported", "This browser cannot compile the engine.", "Update the browser, or reload the page if it was updated.");
-    }
-    throw new MaetokError("download", "The download of the engine broke off.", "Check the connection and try again.");
-  }
+/**
+ * Downloads and compiles the engine. `onBytes` hears how many bytes have arrived since it was last called. Nothing stops
+ * it: see `Session.handle`.
+ */
+export async function loadBindings(onBytes: (bytes: number) => void): Promise<Bindings> {
+  const [wasm, url] = await code();
+  await instantiate(url.default, wasm.default, onBytes);
   return {
     createEngine: (kind) => wasm.Engine.create(kind) satisfies Promise<Omit<Engine, RunTaking>> as unknown as Promise<Engine>,
     encodePng: wasm.encodePng,
@@ -84,16 +64,79 @@ export async function loadBindings(signal: AbortSignal, onBytes: (bytes: number)
   };
 }
 
-async function count(response: Response, onBytes: (bytes: number) => void): Promise<void> {
+/** The generated JavaScript, and where the wasm file lies. */
+async function code() {
+  try {
+    // Both addresses are written out so that Vite sees them and gives the files names with their hash.
+    return await Promise.all([import("../pkg/maetok_web.js"), import("../pkg/maetok_web_bg.wasm?url")]);
+  } catch {
+    // Fatal, because a worker may remember for all its life that a module did not load: a new one asks again.
+    throw new MaetokError("download", "The download of the engine failed: a part of its script did not arrive.", "Check the connection and try again.", true);
+  }
+}
+
+/**
+ * Downloads the wasm file at `url` and hands the answer to `init`, which compiles it.
+ *
+ * Throws `MaetokError` with code `download` or `unsupported`.
+ */
+export async function instantiate(
+  url: string,
+  init: (from: { module_or_path: Response }) => Promise<unknown>,
+  onBytes: (bytes: number) => void,
+): Promise<void> {
+  let response: Response;
+  try {
+    response = await fetch(url);
+  } catch {
+    throw new MaetokError("download", "The download of the engine failed: the server cannot be reached.", "Check the connection and try again.");
+  }
+  if (!response.ok || !response.body) {
+    throw new MaetokError("download", `The server refused the engine (HTTP ${response.status}).`, "Try again later.");
+  }
+  // The answer itself goes to the compiler, so that the browser can compile while it downloads and keep what it
+  // compiled; a copy is counted.
+  const arriving = count(response.clone(), onBytes);
+  try {
+    await init({ module_or_path: response });
+  } catch (error) {
+    // A file that is not whole does not compile either: the browser is blamed only for one that is.
+    const { begins, whole } = await arriving;
+    if (whole && !begins) {
+      throw new MaetokError("download", "The server sent something else in place of the engine.", "Try again later.");
+    }
+    if (whole && (error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError)) {
+      throw new MaetokError("unsupported", "This browser cannot compile the engine.", "Update the browser, or reload the page if it was updated.");
+    }
+    throw new MaetokError("download", "The download of the engine broke off.", "Check the connection and try again.");
+  }
+  await arriving;
+}
+
+/** What every wasm file begins with. */
+const MAGIC = [0x00, 0x61, 0x73, 0x6d];
+
+interface Arrived {
+  /** It begins as a wasm file does. */
+  begins: boolean;
+  /** It came to its end. */
+  whole: boolean;
+}
+
+async function count(response: Response, onBytes: (bytes: number) => void): Promise<Arrived> {
   const reader = response.body!.getReader();
+  const head: number[] = [];
+  const arrived = (whole: boolean) => ({ begins: MAGIC.every((byte, i) => head[i] === byte), whole });
   try {
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return;
+      if (done) return arrived(true);
+      if (head.length < MAGIC.length) head.push(...value.subarray(0, MAGIC.length));
       onBytes(value.length);
     }
   } catch {
     // The compiler meets the same failure and tells it.
+    return arrived(false);
   }
 }
 

@@ -3,7 +3,7 @@
 /** What crosses from the worker to the page. */
 export interface ErrorDetail {
   /** Stable and kebab-case. The engine's own: config, setting, unknown-class, picture, weights, manifest, checksum, io,
-   *  device. The front's: download, cancelled, unsupported, crash. */
+   *  device. The front's: download, cancelled, unsupported, busy, crash. */
   code: string;
   /** One sentence. */
   message: string;
@@ -40,11 +40,24 @@ export function cancelled(): MaetokError {
 }
 
 const ADVICE: Record<string, string> = {
-  picture: "Choose a PNG, JPEG or WebP picture.",
   checksum: "Nothing of it was kept; try again.",
   weights: "Reload the page to fetch the model again.",
   device: "Try again, or choose the other engine above.",
 };
+
+/** What helps with a picture depends on what is wrong with it, which the engine's sentence says. */
+const PICTURE_ADVICE: [RegExp, string][] = [
+  [/is cut short|is damaged|is empty/, "Save or download it again, or choose another."],
+  [/must have at least/, "Choose a larger one."],
+  [/may have|too much memory/, "Make it smaller, or choose another."],
+  [/of the kind/, "Save it as one of these, or choose another."],
+  [/a variant/, "Save it with another program, or choose another."],
+];
+
+function advise(code: string, message: string): string {
+  if (code !== "picture") return ADVICE[code] ?? "";
+  return PICTURE_ADVICE.find(([words]) => words.test(message))?.[1] ?? "Choose another file.";
+}
 
 /**
  * Anything thrown, as a `MaetokError`. `panic` is what the engine said if it panicked: a trap's own message
@@ -64,7 +77,7 @@ export function asMaetokError(thrown: unknown, panic?: string): MaetokError {
   if (thrown instanceof DOMException && thrown.name === "AbortError") return cancelled();
   if (thrown instanceof Error) {
     const code = "code" in thrown && typeof thrown.code === "string" ? thrown.code : "crash";
-    return new MaetokError(code, sentence(thrown.message), ADVICE[code] ?? "");
+    return new MaetokError(code, sentence(thrown.message), advise(code, thrown.message));
   }
   return new MaetokError("crash", sentence(String(thrown)));
 }

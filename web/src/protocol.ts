@@ -60,6 +60,14 @@ export interface StepReport {
   preview: Picture | null;
 }
 
+/** More guesses than this are neither computed nor kept; longer runs show every second, third, … step. */
+const MOST_PREVIEWS = 250;
+
+/** A run of `steps` steps has a preview at every so-many-th step, and at the last. */
+export function previewEvery(steps: number): number {
+  return Math.ceil(steps / MOST_PREVIEWS);
+}
+
 /** How long each part took, in milliseconds; a part that was ready already took 0. */
 export interface Timing {
   engine: number;

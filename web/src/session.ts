@@ -6,27 +6,25 @@
  * makes "stop" work, on the CPU path (which never waits by itself) and on WebGPU (where nothing else bounds the queue).
  */
 
+import { unlessAborted } from "./abort.ts";
 import { decide, type Diagnosis, type Facts } from "./diagnosis.ts";
 import type { Bindings, Engine } from "./engine.ts";
-import { asMaetokError, cancelled, MaetokError } from "./errors.ts";
+import { asMaetokError, MaetokError } from "./errors.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
-import { type ModelSummary, type Picture, type Progress, type Reply, type Request, type SampleRequest, type Timing, unreachable } from "./protocol.ts";
+import { type ModelSummary, type Picture, previewEvery, type Progress, type Reply, type Request, type SampleRequest, type Timing, unreachable, type Wanted } from "./protocol.ts";
 import { fetchFile, get, isCached, type Source } from "./weights.ts";
 
 export interface Surroundings {
   post: (reply: Reply) => void;
   gather: () => Promise<Facts>;
   source: () => Promise<Source>;
-  loadBindings: (signal: AbortSignal, onBytes: (bytes: number) => void) => Promise<Bindings>;
+  loadBindings: (onBytes: (bytes: number) => void) => Promise<Bindings>;
   /** Size of the engine's file in bytes. */
   engineBytes: number;
   /** Lets waiting messages in. */
   breathe: () => Promise<void>;
   now: () => number;
 }
-
-/** More previews than this are not kept by the page; longer runs show every second, third, … step. */
-const MOST_PREVIEWS = 250;
 
 /** Progress is reported at most this often, in milliseconds. */
 const REPORT_EVERY = 100;
@@ -35,7 +33,11 @@ export class Session {
   readonly #outside: Surroundings;
   readonly #running = new Map<number, AbortController>();
   #diagnosis: Diagnosis | null = null;
+  /** The question under way: a new worker's first request may overtake the answer. Never rejects. */
+  #diagnosing: Promise<unknown> = Promise.resolve();
   #bindings: Bindings | null = null;
+  /** The same on its way. The promise is kept, not only its result: two initialisations would be two engines. */
+  #loading: Promise<Bindings> | null = null;
   /** Made once: a WebGPU runtime cannot be made twice, and a failed load does not harm it. */
   #engine: Engine | null = null;
   /** Address of the manifest whose model is on the engine. */
@@ -61,7 +63,11 @@ export class Session {
       // Without its trap a panic's error says "unreachable": ask what it was. Only a trap: an error of the network
       // after a panic long ago is still an error of the network.
       const panic = thrown instanceof WebAssembly.RuntimeError ? this.#bindings?.lastPanic() : undefined;
-      this.#outside.post({ kind: "error", id: request.id, error: asMaetokError(thrown, panic).detail() });
+      const error = asMaetokError(thrown, panic).detail();
+      // The engine on its way cannot be called back: Firefox's compiler waits for ever for an answer that was aborted, and
+      // keeps the next from compiling. If nobody else waits for it, it goes with the worker.
+      if (abort.signal.aborted && this.#loading && !this.#bindings && this.#running.size === 1) error.fatal = true;
+      this.#outside.post({ kind: "error", id: request.id, error });
     } finally {
       this.#running.delete(request.id);
     }
@@ -82,17 +88,23 @@ export class Session {
     const { id } = request;
     switch (request.kind) {
       case "diagnose":
-        this.#diagnosis = decide(await this.#outside.gather(), request.wanted);
-        return { kind: "diagnosis", id, diagnosis: this.#diagnosis };
+        return { kind: "diagnosis", id, diagnosis: await this.#diagnose(request.wanted) };
       case "describe":
         return { kind: "model", id, model: await this.#describe(request.manifest, signal) };
       case "generate":
         return await this.#inTurn(id, signal, () => this.#generate(id, request.manifest, request.request, signal));
-      case "reconstruct":
-        return await this.#inTurn(id, signal, () => this.#reconstruct(id, request.manifest, request.file, signal));
+      case "reconstruct": {
+        // It is one call, which nothing can interrupt: its caller need not wait for it, the next in the queue must.
+        const turn = this.#inTurn(id, signal, () => this.#reconstruct(id, request.manifest, request.file, signal));
+        turn.catch((thrown: unknown) => {
+          // Nobody listens any more, but the engine is lost all the same.
+          if (signal.aborted && thrown instanceof WebAssembly.RuntimeError) this.crash(thrown);
+        });
+        return await unlessAborted(signal, turn);
+      }
       case "png": {
         // Between two steps of a run is early enough: this call asks nothing of the device.
-        const bindings = this.#bindings ?? (await this.#loadBindings(signal, () => {}));
+        const bindings = await unlessAborted(signal, this.#loadBindings(() => {}));
         const { rgba, width } = request.picture;
         const file = bindings.encodePng(new Uint8Array(rgba.buffer, rgba.byteOffset, rgba.length), width);
         return { kind: "png", id, file: file.slice().buffer };
@@ -102,15 +114,26 @@ export class Session {
     }
   }
 
-  /** Waits until the engine is free. */
-  #inTurn<T>(id: number, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  #diagnose(wanted: Wanted): Promise<Diagnosis> {
+    const asking = this.#outside.gather().then((facts) => (this.#diagnosis = decide(facts, wanted)));
+    this.#diagnosing = asking.catch(() => {});
+    return asking;
+  }
+
+  /** Waits until the engine is free, or no longer than `signal` says. */
+  async #inTurn<T>(id: number, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     if (this.#running.size > 1) this.#progress(id, { phase: "waiting" });
-    const turn = this.#queue.then(() => {
-      if (signal.aborted) throw cancelled();
-      return work();
-    });
-    this.#queue = turn.catch(() => {});
-    return turn;
+    const before = this.#queue;
+    let leave = () => {};
+    const left = new Promise<void>((resolve) => (leave = resolve));
+    // Whoever leaves early does not let those behind pass the one in front.
+    this.#queue = before.then(() => left);
+    try {
+      await unlessAborted(signal, before);
+      return await work();
+    } finally {
+      leave();
+    }
   }
 
   #progress(id: number, progress: Progress): void {
@@ -137,14 +160,22 @@ export class Session {
     };
   }
 
-  async #loadBindings(signal: AbortSignal, onBytes: (bytes: number) => void): Promise<Bindings> {
-    this.#bindings ??= await this.#outside.loadBindings(signal, onBytes);
-    return this.#bindings;
+  /** The engine's code, fetched once: who asks while it is on its way waits for the same. */
+  #loadBindings(onBytes: (bytes: number) => void): Promise<Bindings> {
+    this.#loading ??= this.#outside.loadBindings(onBytes).then(
+      (bindings) => (this.#bindings = bindings),
+      (error: unknown) => {
+        this.#loading = null;
+        throw error;
+      },
+    );
+    return this.#loading;
   }
 
   /** The engine with the model on its device. What was ready before is not done again. */
   async #ready(id: number, url: string, signal: AbortSignal): Promise<Engine> {
     if (this.#engine && this.#loaded === url) return this.#engine;
+    await this.#diagnosing;
     const chosen = this.#diagnosis?.engine;
     if (!chosen) throw new MaetokError("unsupported", this.#diagnosis?.reason ?? "The browser has not been examined.", this.#diagnosis?.advice);
 
@@ -164,7 +195,7 @@ export class Session {
     const group = new AbortController();
     const both = AbortSignal.any([signal, group.signal]);
     const parts = [
-      this.#loadBindings(both, onBytes),
+      unlessAborted(both, this.#loadBindings(onBytes)),
       ...manifest.needed.map((file) => fetchFile(file, url, source, both, onBytes)),
     ] as const;
     let bindings: Bindings;
@@ -223,7 +254,7 @@ export class Session {
     timing.engine = lap();
     this.#progress(id, { phase: "compute" });
     try {
-      const every = Math.ceil(request.steps / MOST_PREVIEWS);
+      const every = previewEvery(request.steps);
       for (;;) {
         await breathe();
         if (signal.aborted) return { kind: "generated", id, picture: null, timing };
@@ -256,6 +287,8 @@ export class Session {
     const began = this.#outside.now();
     const made = await engine.reconstruct(new Uint8Array(file));
     const ms = this.#outside.now() - began;
+    // On the CPU path the call above lets no message in: a stop meant for it is read here.
+    await this.#outside.breathe();
     const { width, height, psnr, ssim, numbers, notices } = made;
     const original = picture(made.original, width, height);
     const reconstruction = picture(made.reconstruction, width, height);

@@ -25,6 +25,8 @@ struct Package {
     any_of: &'static [&'static str],
     /// A variable by which the tests are told of another one.
     or_named_by: Option<&'static str>,
+    /// The oldest major version that will do, for a program that says `Name 153.7.0esr`.
+    at_least: Option<u32>,
     /// Ends the sentence "this is needed …".
     why: &'static str,
 }
@@ -32,7 +34,14 @@ struct Package {
 impl Package {
     fn is_there(&self) -> bool {
         let named = self.or_named_by.and_then(env::var_os);
-        named.is_some_and(|path| Path::new(&path).is_file()) || self.any_of.iter().any(|path| Path::new(path).exists())
+        named.is_some_and(|path| Path::new(&path).is_file())
+            || self.any_of.iter().any(|path| Path::new(path).exists() && self.is_recent(path))
+    }
+
+    fn is_recent(&self, program: &str) -> bool {
+        let Some(at_least) = self.at_least else { return true };
+        let said = process::output(Command::new(program).arg("--version"));
+        said.is_ok_and(|said| major_version(&said).is_some_and(|version| version >= at_least))
     }
 }
 
@@ -42,13 +51,16 @@ const FOR_TESTS: [Package; 3] = [
         name: "chromium",
         any_of: &["/usr/bin/chromium"],
         or_named_by: Some("MAETOK_CHROMIUM"),
+        at_least: None,
         why: "to test the page in Chromium",
     },
     Package {
         name: "firefox-esr",
         any_of: &["/usr/bin/firefox-esr"],
         or_named_by: Some("MAETOK_FIREFOX"),
-        why: "to test the page in Firefox",
+        // The releases before have no WebGPU on Linux. A machine with old package lists would install one of them.
+        at_least: Some(153),
+        why: "to test the page in Firefox (153 or newer, which has WebGPU)",
     },
     Package {
         name: "mesa-vulkan-drivers",
@@ -58,6 +70,7 @@ const FOR_TESTS: [Package; 3] = [
             "/usr/share/vulkan/icd.d/lvp_icd.json",
         ],
         or_named_by: None,
+        at_least: None,
         why: "so that the GPU tests have a Vulkan device (lavapipe, in software) on every machine",
     },
 ];
@@ -98,6 +111,11 @@ fn is_supported((major, minor): (u32, u32)) -> bool {
 fn node_version(said: &str) -> Option<(u32, u32)> {
     let mut parts = said.trim().strip_prefix('v')?.split('.');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// `Mozilla Firefox 153.7.0esr` is 153.
+fn major_version(said: &str) -> Option<u32> {
+    said.split_whitespace().find_map(|word| word.split_once('.')?.0.parse().ok())
 }
 
 /// Installs the npm packages of `folder`, exactly as its lock file says, unless they are there.
@@ -178,13 +196,12 @@ pub fn apt_install(packages: &[&str]) -> Result<()> {
     };
     let install = ["install", "--no-install-recommends"];
     let install: Vec<_> = install.iter().chain(packages).copied().collect();
-    // A fresh container has no package lists, an old one has stale ones: fetch them only when needed.
-    if apt(&install).is_err() {
-        println!("set-up: fetching Debian's package lists, because the installation did not succeed without.");
-        apt(&["update"])
-            .and_then(|()| apt(&install))
-            .with_context(|| format!("{list} could not be installed: {by_hand}"))?;
+    // A fresh container has no package lists, and from stale ones apt would install stale programs.
+    println!("set-up: fetching Debian's package lists.");
+    if let Err(error) = apt(&["update"]) {
+        println!("set-up: going on with the package lists there are: {error:#}.");
     }
+    apt(&install).with_context(|| format!("{list} could not be installed: {by_hand}"))?;
     Ok(())
 }
 
@@ -248,6 +265,16 @@ mod tests {
     }
 
     #[test]
+    fn a_program_that_is_too_old_counts_as_missing() {
+        assert_eq!(major_version("Mozilla Firefox 140.10.2esr\n"), Some(140));
+        assert_eq!(major_version("Chromium 156.0.8078.79 built on Debian"), Some(156));
+        assert_eq!(major_version("no number"), None);
+        let package = |at_least| Package { name: "x", any_of: &["/bin/sh"], or_named_by: None, at_least, why: "" };
+        assert!(package(None).is_there());
+        assert!(!package(Some(1)).is_there(), "a shell has no such version");
+    }
+
+    #[test]
     fn programs_are_found_on_the_search_path() {
         assert!(there("cargo"));
         assert!(!there("no-such-program-here"));
@@ -255,7 +282,7 @@ mod tests {
 
     #[test]
     fn one_of_the_files_is_enough_for_a_package_to_be_there() {
-        let package = |any_of| Package { name: "x", any_of, or_named_by: None, why: "" };
+        let package = |any_of| Package { name: "x", any_of, or_named_by: None, at_least: None, why: "" };
         assert!(package(&["/no/such/file", env!("CARGO_MANIFEST_PATH")]).is_there());
         assert!(!package(&["/no/such/file"]).is_there());
     }

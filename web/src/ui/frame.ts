@@ -8,7 +8,7 @@ import { h } from "./dom.ts";
 const SIDE = 512;
 
 export class Frame {
-  readonly canvas = h("canvas", { class: "picture", role: "img", width: 64, height: 64 });
+  readonly canvas = h("canvas", { class: "picture", role: "img" });
   #picture: Picture | null = null;
   #pixels = false;
 

@@ -1,7 +1,7 @@
 /** From a class to a picture, and every guess on the way. */
 
 import type { Client } from "../client.ts";
-import { asMaetokError, MaetokError } from "../errors.ts";
+import { asMaetokError, cancelled, MaetokError } from "../errors.ts";
 import { bytes, duration } from "../format.ts";
 import type { ModelSummary, Picture, SampleRequest, StepReport, Timing } from "../protocol.ts";
 import { h, save } from "./dom.ts";
@@ -14,11 +14,21 @@ import { Task } from "./task.ts";
 const INTRO =
   "A picture begins as noise. At each step the network guesses the finished picture from what it has (the guess is called x̂0) and takes a little of the noise away.";
 
+const NOTHING_YET = "Noise. Choose a class and press Generate.";
+
 const SAMPLERS: [SampleRequest["sampler"], string][] = [
   ["euler", "Euler: straight steps"],
   ["heun", "Heun: two looks per step"],
   ["sde", "Euler–Maruyama: with fresh noise"],
 ];
+
+/** A run and what it has shown so far. */
+interface Film {
+  request: SampleRequest;
+  /** The class's name for people. */
+  label: string;
+  frames: { step: StepReport; picture: Picture; final: boolean }[];
+}
 
 export class Generate {
   readonly #client: Client;
@@ -33,10 +43,10 @@ export class Generate {
   readonly #sampler = h("select", { id: "sampler" }, ...SAMPLERS.map(([value, label]) => h("option", { value }, label)));
   readonly #go = h("button", { type: "submit", class: "primary", form: "request" }, "Generate");
   readonly #download = h("p", { class: "hint" });
-  readonly #notice = new Notice();
+  readonly #notice = new Notice(this.#go);
   readonly #task: Task;
   readonly #frame = new Frame("No picture yet");
-  readonly #caption = h("p", { class: "caption" }, "Noise. Choose a class and press Generate.");
+  readonly #caption = h("p", { class: "caption" }, NOTHING_YET);
   readonly #strip = new Strip((index) => this.#show(index));
   readonly #pixels = h("input", { type: "checkbox" });
   readonly #save = h("button", { type: "button", class: "quiet", disabled: true }, "Save as PNG");
@@ -44,15 +54,15 @@ export class Generate {
   readonly #stage: HTMLElement;
   readonly element: HTMLElement;
 
-  #frames: { step: StepReport; picture: Picture; final: boolean }[] = [];
-  #made: SampleRequest | null = null;
+  /** What is shown: the last run that got as far as a picture. */
+  #film: Film | null = null;
   #running = false;
 
   constructor(client: Client, manifest: string, say: (words: string) => void) {
     this.#client = client;
     this.#manifest = manifest;
     this.#say = say;
-    this.#task = new Task(say);
+    this.#task = new Task(say, this.#go);
     const dice = h("button", { type: "button", class: "dice", title: "Another seed", "aria-label": "Another seed" }, "⚄");
     const form = h(
       "form",
@@ -95,7 +105,6 @@ export class Generate {
     this.#pixels.addEventListener("change", () => (this.#frame.pixels = this.#pixels.checked));
     this.#save.addEventListener("click", () => void this.#saveShown());
     this.#showGuidance();
-    this.#frame.showNoise(64);
   }
 
   fill(model: ModelSummary): void {
@@ -115,7 +124,7 @@ export class Generate {
   }
 
   /** What the form says. The engine knows the limits; only what is no number at all is refused here. */
-  #request(): SampleRequest {
+  #request(): { request: SampleRequest; label: string } {
     const chosen = this.#picker.chosen;
     if (!chosen) throw new MaetokError("setting", "No class is chosen.", "Choose one of the pictures.");
     const seed = this.#seed.value.trim();
@@ -126,117 +135,120 @@ export class Generate {
     if (!Number.isInteger(steps) || steps < 1 || steps > 1000) {
       throw new MaetokError("setting", `Steps is ${this.#steps.value || "empty"}, but it must be a whole number from 1 to 1000.`);
     }
-    return { class: chosen.name, seed, steps, guidance: Number(this.#guidance.value), sampler: this.#sampler.value as SampleRequest["sampler"] };
+    const sampler = this.#sampler.value as SampleRequest["sampler"];
+    return { request: { class: chosen.name, seed, steps, guidance: Number(this.#guidance.value), sampler }, label: chosen.label };
   }
 
   async #run(): Promise<void> {
     if (this.#running) return;
     this.#notice.clear();
-    let request: SampleRequest;
+    let film: Film;
     try {
-      request = this.#request();
+      film = { ...this.#request(), frames: [] };
     } catch (error) {
       this.#notice.show(asMaetokError(error));
       return;
     }
-    this.#made = request;
-    this.#frames = [];
-    this.#strip.reset();
-    this.#save.disabled = true;
+    const facts = this.#facts.textContent;
     this.#facts.textContent = "";
-    this.#caption.textContent = "Getting ready…";
+    if (!this.#film) this.#caption.textContent = "Getting ready…";
     const signal = this.#task.begin("Getting ready…");
     this.#setRunning(true);
     if (window.matchMedia("(max-width: 52rem)").matches) this.#stage.scrollIntoView({ block: "start" });
     try {
-      const { picture, timing } = await this.#client.generate(this.#manifest, request, signal, {
+      const { picture, timing } = await this.#client.generate(this.#manifest, film.request, signal, {
         onProgress: (progress) => this.#task.progress(progress),
-        onStep: (step) => this.#step(step),
+        onStep: (step) => this.#step(film, step),
       });
+      this.tellDownload(0);
       this.#setRunning(false);
-      this.#finish(picture, timing, this.#task.end());
+      this.#finish(film, picture, timing, this.#task.end(), facts);
     } catch (thrown) {
       this.#setRunning(false);
       this.#task.end();
-      this.#fail(asMaetokError(thrown));
+      this.#fail(film, asMaetokError(thrown), facts);
     }
   }
 
   #setRunning(running: boolean): void {
     this.#running = running;
-    // The bar takes the button's place, and Stop its focus.
-    const focused = running ? document.activeElement === this.#go : this.#task.element.contains(document.activeElement);
+    // The bar takes the button's place, and Stop its focus; at the end the task gives it back.
+    const focused = document.activeElement === this.#go;
     this.#go.hidden = running;
     if (running && focused) this.#task.focus();
-    else if (focused) this.#go.focus();
     this.element.classList.toggle("running", running);
   }
 
-  #step(step: StepReport): void {
+  #step(film: Film, step: StepReport): void {
     this.#task.step(step);
-    if (!step.preview) return;
-    this.#frames.push({ step, picture: step.preview, final: false });
-    // Whoever looks at an earlier step keeps looking at it.
-    this.#strip.add(step.preview);
-    this.#save.disabled = false;
+    if (step.preview) this.#add(film, { step, picture: step.preview, final: false });
   }
 
-  #finish(picture: Picture | null, timing: Timing, total: number): void {
-    const last = this.#frames.at(-1);
-    if (picture && last) {
-      this.#frames.push({ step: last.step, picture, final: true });
-      this.#strip.add(picture);
+  /** The first picture of a run takes the place of the run before, which stays until then. */
+  #add(film: Film, frame: Film["frames"][number]): void {
+    if (this.#film !== film) {
+      this.#film = film;
+      this.#strip.reset(film.request.steps);
+      this.#save.disabled = false;
     }
-    this.#strip.end();
-    this.tellDownload(0);
+    film.frames.push(frame);
+    // Whoever looks at an earlier step keeps looking at it.
+    this.#strip.add(frame.picture);
+  }
+
+  /** `facts`: the words under the picture of the run before. */
+  #finish(film: Film, picture: Picture | null, timing: Timing, total: number, facts: string): void {
+    const last = film.frames.at(-1);
+    if (!last) return this.#fail(film, cancelled(), facts);
     if (!picture) {
-      const words = last ? `Stopped at step ${last.step.index} of ${last.step.of}; the last guess is kept.` : "Stopped before the first step.";
-      if (!last) this.#reset();
-      else this.#show(this.#frames.length - 1);
-      this.#facts.textContent = words;
-      this.#say(words);
-      return;
+      this.#strip.end();
+      this.#show(film.frames.length - 1);
+      return this.#tell(`Stopped at step ${last.step.index} of ${last.step.of}; the last guess is kept.`);
     }
+    this.#add(film, { step: last.step, picture, final: true });
+    this.#strip.end();
     const parts = [`Done in ${duration(total)}`];
     if (timing.engine > 1000) parts.push(`${duration(timing.engine)} of it to download and start`);
     const share = Math.round((100 * timing.previews) / (timing.steps + timing.previews));
-    parts.push(`${duration(timing.steps / (last?.step.of ?? 1))} a step`, `${share} % of the computing for the guesses shown`);
+    parts.push(`${duration(timing.steps / last.step.of)} a step`, `${share} % of the computing for the guesses shown`);
     this.#facts.textContent = `${parts.join(", ")}.`;
     this.#say(`Finished in ${duration(total)}.`);
   }
 
-  #fail(error: MaetokError): void {
-    this.#strip.end();
-    if (this.#frames.length === 0) this.#reset();
+  #fail(film: Film, error: MaetokError, facts: string): void {
+    const begun = this.#film === film;
+    if (begun) this.#strip.end();
+    else if (!this.#film) this.#caption.textContent = NOTHING_YET;
     if (error.code === "cancelled") {
-      this.#facts.textContent = "Stopped.";
-      this.#say("Stopped.");
+      this.#tell(begun || !this.#film ? "Stopped." : "Stopped. This is still the picture from before.");
     } else {
+      if (!begun) this.#facts.textContent = facts;
       this.#notice.show(error, () => void this.#run());
     }
   }
 
-  #reset(): void {
-    this.#frame.showNoise(64);
-    this.#caption.textContent = "Noise. Choose a class and press Generate.";
+  #tell(words: string): void {
+    this.#facts.textContent = words;
+    this.#say(words);
   }
 
   #show(index: number): void {
-    const frame = this.#frames[index];
+    const frame = this.#film?.frames[index];
     if (!frame) return;
     const { step, picture, final } = frame;
     const words = final ? "The finished picture" : `Guess at step ${step.index} of ${step.of}, with ${Math.round(step.t * 100)} % noise left`;
     this.#caption.textContent = words;
-    this.#frame.show(picture, `${this.#picker.chosen?.label ?? ""}: ${words}`);
+    this.#frame.show(picture, `${this.#film!.label}: ${words}`);
     this.#strip.describe(words);
   }
 
   async #saveShown(): Promise<void> {
     const { picture } = this.#frame;
-    if (!picture || !this.#made) return;
-    const frame = this.#frames.find((one) => one.picture === picture);
+    if (!picture || !this.#film) return;
+    const { request, frames } = this.#film;
+    const frame = frames.find((one) => one.picture === picture);
     const step = frame && !frame.final ? `-step${frame.step.index}` : "";
-    const { class: name, seed, steps, guidance } = this.#made;
+    const { class: name, seed, steps, guidance } = request;
     try {
       save(await this.#client.png(picture), `${name}-seed${seed}-${steps}steps-guidance${guidance}${step}.png`);
       this.#say("Saved.");

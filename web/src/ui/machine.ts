@@ -15,6 +15,8 @@ export class Machine {
   readonly #words = h("p", { class: "reason" }, "Looking at what this browser can do…");
   readonly #checks = h("table", { class: "checks" });
   readonly #choice = h("select", { id: "device" }, ...CHOICES.map(([value, label]) => h("option", { value }, label)));
+  /** Opens the details. Always there, so the focus can go to it. */
+  readonly summary = h("summary", {}, "Details and choice");
   readonly element: HTMLElement;
 
   constructor(wanted: Wanted, choose: (wanted: Wanted) => void) {
@@ -28,10 +30,16 @@ export class Machine {
       h(
         "details",
         {},
-        h("summary", {}, "Details and choice"),
+        this.summary,
         h("div", { class: "inner" }, h("label", { for: "device" }, "Engine ", this.#choice), this.#checks),
       ),
     );
+  }
+
+  /** The question could not even be asked. */
+  showUnknown(): void {
+    this.#badge.textContent = "?";
+    this.#words.textContent = "It is not known what this browser can do.";
   }
 
   show({ engine, badge, reason, advice, alert, webgpuUsable, checks }: Diagnosis): void {

@@ -6,19 +6,47 @@ import { h } from "./dom.ts";
 export class Notice {
   /** There from the start: screen readers announce changes of an alert they know. */
   readonly element = h("div", { role: "alert", class: "alert" });
+  readonly #home: HTMLElement;
+  /** What had the focus when the notice came up. */
+  #before: Element | null = null;
+
+  /** `home` gets the focus when the button pressed here vanishes and what had it before has vanished too. */
+  constructor(home: HTMLElement) {
+    this.#home = home;
+  }
+
+  /** The code of what is shown; none if nothing is. */
+  get code(): string | undefined {
+    return this.element.dataset.code;
+  }
 
   show({ code, message, advice }: Pick<ErrorDetail, "code" | "message" | "advice">, retry?: () => void): void {
+    const focused = this.#focused;
+    if (!focused) this.#before = document.activeElement;
     const buttons = h("div", { class: "buttons" });
     if (retry) {
       buttons.append(h("button", { type: "button", class: "quiet", onclick: () => (this.clear(), retry()) }, "Try again"));
     }
-    buttons.append(h("button", { type: "button", class: "quiet", onclick: () => this.clear() }, "Close"));
+    const close = h("button", { type: "button", class: "quiet", onclick: () => this.clear() }, "Close");
+    buttons.append(close);
     this.element.dataset.code = code;
     this.element.replaceChildren(h("p", {}, h("strong", {}, message), advice ? ` ${advice}` : ""), buttons);
+    if (focused) close.focus();
   }
 
   clear(): void {
+    const focused = this.#focused;
     delete this.element.dataset.code;
     this.element.replaceChildren();
+    if (focused) (takesFocus(this.#before) ? this.#before : this.#home).focus();
+    this.#before = null;
   }
+
+  get #focused(): boolean {
+    return this.element.contains(document.activeElement);
+  }
+}
+
+function takesFocus(element: Element | null): element is HTMLElement {
+  return element instanceof HTMLElement && element !== document.body && element.checkVisibility() && !element.matches(":disabled");
 }

@@ -12,15 +12,18 @@ import { Task } from "./task.ts";
 /** Larger files are refused before they are read into memory. */
 const LARGEST = 64 * 2 ** 20;
 
+/** A second picture while the first is under way. */
+const BUSY = "busy";
+
 export class Reconstruct {
   readonly #client: Client;
   readonly #manifest: string;
   readonly #say: (words: string) => void;
 
   readonly #lead = h("p", { class: "lead" });
-  readonly #input = h("input", { type: "file", id: "picture", accept: "image/png,image/jpeg,image/webp", class: "visually-hidden" });
+  readonly #input = h("input", { type: "file", id: "picture", accept: "image/png,image/jpeg,image/webp,image/gif", class: "visually-hidden" });
   readonly #drop: HTMLElement;
-  readonly #notice = new Notice();
+  readonly #notice = new Notice(this.#input);
   readonly #task: Task;
   readonly #before = new Frame("No picture yet");
   readonly #after = new Frame("No picture yet");
@@ -37,13 +40,13 @@ export class Reconstruct {
     this.#client = client;
     this.#manifest = manifest;
     this.#say = say;
-    this.#task = new Task(say);
+    this.#task = new Task(say, this.#input);
     this.#drop = h(
       "div",
       { class: "drop" },
       this.#input,
       h("label", { for: "picture", class: "button" }, "Choose a picture"),
-      h("p", { class: "hint" }, "or drop one here, or paste one. PNG, JPEG or WebP. It stays on this device."),
+      h("p", { class: "hint" }, "or drop one here, or paste one. PNG, JPEG, WebP or GIF. It stays on this device."),
     );
     const saveOne = (frame: Frame, suffix: string, label: string) => {
       const button = h("button", { type: "button", class: "quiet" }, label);
@@ -75,20 +78,12 @@ export class Reconstruct {
 
     this.#input.addEventListener("change", () => {
       const file = this.#input.files?.[0];
-      if (file) void this.#run(file);
+      if (file) this.take(file);
       // Choosing the same file again is a change again.
       this.#input.value = "";
     });
     this.#pixels.addEventListener("change", () => {
       this.#before.pixels = this.#after.pixels = this.#pixels.checked;
-    });
-    this.#acceptDrops();
-    document.addEventListener("paste", (event) => {
-      const file = [...(event.clipboardData?.files ?? [])][0];
-      if (!file) return;
-      event.preventDefault();
-      this.element.scrollIntoView({ block: "nearest" });
-      void this.#run(file);
     });
     this.#lead.textContent = "The tokenizer squeezes a picture into a short list of numbers (the latent) and paints it anew from these alone.";
   }
@@ -99,31 +94,25 @@ export class Reconstruct {
     this.#lead.textContent = `The tokenizer squeezes a picture of ${imageSize} × ${imageSize} pixels into a short list of numbers (the latent) and paints it anew from these alone.${limits}`;
   }
 
-  #acceptDrops(): void {
-    const over = (on: boolean) => this.#drop.classList.toggle("over", on);
-    // Anywhere on the page: a picture dropped beside the box would otherwise replace the page.
-    document.addEventListener("dragover", (event) => {
-      if (!event.dataTransfer?.types.includes("Files")) return;
-      event.preventDefault();
-      over(true);
-    });
-    document.addEventListener("dragleave", (event) => {
-      if (event.relatedTarget === null) over(false);
-    });
-    document.addEventListener("drop", (event) => {
-      over(false);
-      const file = event.dataTransfer?.files[0];
-      if (!file) return;
-      event.preventDefault();
-      void this.#run(file);
-    });
+  /** A file is held over the page, or no longer. */
+  over(on: boolean): void {
+    this.#drop.classList.toggle("over", on);
+  }
+
+  /** Begins with a picture, wherever it came from. */
+  take(file: File): void {
+    this.element.scrollIntoView({ block: "nearest" });
+    if (this.#running) this.#notice.show(new MaetokError(BUSY, `“${file.name}” was not taken: the picture before it is still being worked on.`, "Wait for it or stop it, then give this one again."));
+    else void this.#run(file);
+  }
+
+  /** Something that is no file was dropped. */
+  refuse(): void {
+    this.element.scrollIntoView({ block: "nearest" });
+    this.#notice.show(new MaetokError("picture", "What was dropped is not a file.", "Save the picture first and drop the file, or copy the picture and paste it here."));
   }
 
   async #run(file: File): Promise<void> {
-    if (this.#running) {
-      this.#say("Still busy with the last picture.");
-      return;
-    }
     this.#running = true;
     this.#notice.clear();
     this.element.classList.add("running");
@@ -144,9 +133,10 @@ export class Reconstruct {
       const error = asMaetokError(thrown);
       if (error.code === "cancelled") this.#say("Stopped.");
       // A bad picture stays bad: trying again helps with everything else.
-      else this.#notice.show(error, error.code === "picture" ? undefined : () => void this.#run(file));
+      else this.#notice.show(error, error.code === "picture" ? undefined : () => this.take(file));
     } finally {
       this.#running = false;
+      if (this.#notice.code === BUSY) this.#notice.clear();
       this.element.classList.remove("running");
     }
   }

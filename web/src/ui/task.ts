@@ -11,6 +11,7 @@ export class Task {
   readonly #stop = h("button", { type: "button", class: "stop" }, "Stop");
   readonly element = h("div", { class: "task", hidden: true }, this.#words, this.#time, this.#bar, this.#stop);
   readonly #say: (words: string) => void;
+  readonly #home: HTMLElement;
   #abort: AbortController | null = null;
   #began = 0;
   /** When the present phase began: time left is reckoned within it. */
@@ -19,20 +20,25 @@ export class Task {
   #timer: ReturnType<typeof setInterval> | undefined;
   #left = "";
 
-  /** `say` is the status line that screen readers follow: told of phases and quarters, not of every step. */
-  constructor(say: (words: string) => void) {
+  /**
+   * `say` is the status line that screen readers follow: told of phases and quarters, not of every step. `home` gets the
+   * focus back when the stop button vanishes under it.
+   */
+  constructor(say: (words: string) => void, home: HTMLElement) {
     this.#say = say;
+    this.#home = home;
     this.#stop.addEventListener("click", () => {
       this.#abort?.abort();
-      this.#words.textContent = "Stopping after this step…";
-      this.#stop.disabled = true;
+      this.#words.textContent = this.#phase === "steps" ? "Stopping after this step…" : "Stopping…";
+      // Not `disabled`, which would take the focus away and put it nowhere.
+      this.#stop.setAttribute("aria-disabled", "true");
     });
   }
 
   begin(words: string): AbortSignal {
     this.#abort = new AbortController();
     this.#began = performance.now();
-    this.#stop.disabled = false;
+    this.#stop.removeAttribute("aria-disabled");
     this.#left = "";
     this.#enter("begin", words);
     this.element.hidden = false;
@@ -48,7 +54,9 @@ export class Task {
   /** Ends the display and tells how long the task took, in milliseconds. */
   end(): number {
     clearInterval(this.#timer);
+    const focused = this.element.contains(document.activeElement);
     this.element.hidden = true;
+    if (focused) this.#home.focus();
     this.#abort = null;
     return performance.now() - this.#began;
   }

@@ -39,22 +39,95 @@ describe.each<BrowserName>(["chromium", "firefox"])("bad input in %s", (name) =>
   it("pictures that are none, too small, too large or broken", async () => {
     studio = await Studio.open(browser, server.origin, folder);
     const good = pattern(80, 80);
-    const bad: [string, string, RegExp][] = [
-      ["text", file("text.png", "this is not a picture"), /picture/i],
-      ["empty", file("empty.png", ""), /picture|empty/i],
-      ["1×1", file("dot.png", pattern(1, 1)), /1 ?[×x] ?1|small/i],
-      ["20,000 wide", file("wide.png", pattern(20_000, 8)), /20[ ,.]?000|large|wide/i],
-      ["cut off", file("cut.png", good.subarray(0, good.length >> 1)), /./],
+    await studio.upload(file("good.png", good));
+    expect((await studio.scores()).psnr).toBeGreaterThan(3);
+    const result = async () => [await studio!.text(".scores"), await studio!.look(".result .picture")];
+    const before = await result();
+    const bad: [string, string][] = [
+      [file("text.png", "this is not a picture"), "This file is not a picture that can be read (PNG, JPEG, WebP and GIF can be read). Choose another file."],
+      [file("empty.png", ""), "The file is empty. Save or download it again, or choose another."],
+      [file("drawing.svg", "<svg xmlns='http://www.w3.org/2000/svg'/>"), "This is a picture of the kind SVG, but only PNG, JPEG, WebP and GIF can be read. Save it as one of these, or choose another."],
+      [file("dot.png", pattern(1, 1)), "The picture is 1×1 pixels; both sides must have at least 8. Choose a larger one."],
+      [file("wide.png", pattern(20_000, 8)), "The picture is 20000×8 pixels; neither side may have more than 16384. Make it smaller, or choose another."],
+      [file("cut.png", good.subarray(0, good.length >> 1)), "The PNG picture is cut short. Save or download it again, or choose another."],
     ];
-    for (const [what, path, words] of bad) {
+    for (const [path, words] of bad) {
       await studio.upload(path);
       const sentence = await studio.nextAlert();
       expectSentence(sentence);
-      expect(sentence, what).toMatch(words);
+      expect(sentence).toBe(words);
+      await expect(studio.scores(), "scores are never those of the picture before").rejects.toThrow(words);
+      expect(await result(), "the picture before stays").toEqual(before);
       await studio.dismiss();
     }
-    await studio.upload(file("good.png", good));
+    await studio.upload(file("other.png", pattern(70, 90)));
+    await studio.scores();
+    expect(await result()).not.toEqual(before);
+  });
+
+  it("a second picture while the first is under way, and what is no file", async () => {
+    studio = await Studio.open(browser, server.origin, folder);
+    server.faults.set("tokenizer/model.safetensors", "slow");
+    await studio.upload(file("first.png", pattern(80, 80)));
+    await studio.reads(".reconstruct .words", /Downloading: /);
+    await studio.give("drop", "body", { name: "second.png", file: pattern(60, 60) });
+    const sentence = await studio.nextAlert();
+    expectSentence(sentence);
+    expect(sentence).toMatch(/^“second\.png” was not taken: the picture before it is still being worked on\./);
+    // With the first ended there is nothing left to wait for, nor to say so.
+    await studio.press("Stop");
+    await studio.until(() => !document.querySelector(".card.running"));
+    expect(await studio.text(".card > .alert")).toBe("");
+    server.reset();
+    expect(await studio.give("drop", ".stage", { link: "https://example.org/picture" })).toEqual({ over: true, given: true });
+    expect(await studio.nextAlert()).toMatch(/^What was dropped is not a file\. Save the picture first/);
+    // Words may still be dragged into a field.
+    expect(await studio.give("drop", "#seed", { link: "12" })).toEqual({ over: false, given: false });
+    await studio.give("drop", "body", { name: "second.png", file: pattern(60, 60) });
     expect((await studio.scores()).psnr).toBeGreaterThan(3);
+  });
+
+  it("an engine that is refused, or is something else: the picture before stays", async () => {
+    studio = await Studio.open(browser, server.origin, folder);
+    const { page } = studio;
+    await studio.generate({ steps: 3 });
+    const stage = async () => [await studio!.look(), await studio!.text(".caption"), await studio!.text(".facts"), (await page.$$(".film canvas")).length, await page.$eval("#scrubber", (slider) => (slider as HTMLInputElement).max)];
+    const before = await stage();
+    // A new worker has to fetch it again.
+    await page.$eval(".machine details", (details) => ((details as HTMLDetailsElement).open = true));
+    await page.select("#device", "cpu");
+    await studio.reads(".reason", /as you chose/);
+    const answers = [
+      // First, since a worker keeps the script once it has it.
+      { path: /\/maetok_web-[^/]*\.js$/, status: 404, type: "text/javascript", body: "no", words: "The download of the engine failed: a part of its script did not arrive. Check the connection and try again." },
+      { path: /\.wasm$/, status: 404, type: "text/plain", body: "no", words: "The server refused the engine (HTTP 404). Try again later." },
+      { path: /\.wasm$/, status: 200, type: "text/html", body: "<h1>Sign in</h1>", words: "The server sent something else in place of the engine. Try again later." },
+    ];
+    await studio.fill("#seed", "2");
+    for (const [i, { words, ...answer }] of answers.entries()) {
+      server.instead.splice(0, 1, answer);
+      await studio.press(i === 0 ? "Generate" : "Try again");
+      const sentence = await studio.nextAlert();
+      expectSentence(sentence);
+      expect(sentence).toBe(words);
+      expect(await stage()).toEqual(before);
+    }
+    server.reset();
+    await studio.press("Try again");
+    expect(await studio.finished()).toMatch(/^Done/);
+    expect(await studio.look()).not.toBe(before[0]);
+  });
+
+  it("a worker whose script is refused", async () => {
+    server.instead.push({ path: /\/worker-[^/]*\.js$/, status: 404, type: "text/javascript", body: "no" });
+    studio = await Studio.open(browser, server.origin, folder, { bare: true });
+    const sentence = await studio.nextAlert();
+    expectSentence(sentence);
+    expect(sentence).toBe("There is no model to show: the script of the engine's worker could not be loaded. Check the connection and try again.");
+    server.reset();
+    await studio.press("Try again");
+    await studio.ready();
+    expect(await studio.generate({ steps: 1 })).toMatch(/^Done/);
   });
 
   it("settings that cannot be", async () => {
@@ -111,7 +184,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("bad input in %s", (name) =>
     expect(spoilt).toBe(4);
     server.requests.length = 0;
     await studio.page.reload();
-    await studio.page.waitForSelector(".classes input");
+    await studio.ready();
     expect(await studio.generate({ steps: 1 })).toMatch(/^Done/);
     expect(server.requests.filter((path) => path.endsWith(".safetensors"))).toHaveLength(2);
   });
@@ -129,9 +202,12 @@ describe.each<BrowserName>(["chromium", "firefox"])("bad input in %s", (name) =>
     const sentence = await studio.nextAlert();
     expectSentence(sentence);
     expect(sentence).toMatch(words);
+    // A picture given meanwhile is not lost without a word, nor does the browser leave the page for it.
+    expect(await studio.give("drop", "body", { name: "mine.png", file: pattern(8, 8) })).toEqual({ over: true, given: true });
+    expect(await studio.nextAlert()).toMatch(/^The picture cannot be taken without a model: /);
     server.reset();
     await studio.press("Try again");
-    await studio.page.waitForSelector(".classes input");
+    await studio.ready();
     expect(await studio.generate({ steps: 1 })).toMatch(/^Done/);
   });
 
@@ -168,7 +244,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("bad input in %s", (name) =>
     server.reset();
     await studio.page.$eval(".machine details", (details) => ((details as HTMLDetailsElement).open = true));
     await studio.page.select("#device", "cpu");
-    await studio.page.waitForFunction(() => document.querySelector(".badge")?.textContent === "CPU");
+    await studio.reads(".badge", /^CPU$/);
     expect(await studio.generate({ steps: 1 })).toMatch(/^Done/);
   });
 });

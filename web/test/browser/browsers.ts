@@ -46,5 +46,6 @@ export async function launch(name: BrowserName, downloads: string): Promise<Brow
     "browser.download.folderList": 2,
     "browser.download.alwaysOpenPanel": false,
   };
-  return puppeteer.launch({ ...options, extraPrefsFirefox, headless: true, protocolTimeout: 600_000 });
+  // Every test sets its own window size.
+  return puppeteer.launch({ ...options, extraPrefsFirefox, headless: true, defaultViewport: null, protocolTimeout: 600_000 });
 }

@@ -8,6 +8,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
+import { servedPolicy } from "./policy.ts";
 
 const WEB = fileURLToPath(new URL("../../", import.meta.url));
 export const DIST = join(WEB, "dist");
@@ -15,10 +16,8 @@ export const DIST = join(WEB, "dist");
 export const MODEL = process.env.MAETOK_MODEL ?? join(WEB, "../assets/models/toon-64");
 const MOUNT = "/models/toon-64/";
 
-/** As `cargo xtask` serves it (`crate/xtask/src/serve.rs`). */
-const CSP =
-  "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; connect-src 'self'; style-src 'self'; " +
-  "img-src 'self' blob: data:; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+/** As `cargo xtask` serves it. */
+const POLICY = servedPolicy();
 
 const TYPES: Record<string, string> = {
   ".html": "text/html; charset=utf-8",
@@ -39,6 +38,8 @@ export class TestServer {
   readonly faults = new Map<string, Fault>();
   /** Text served instead of a file. */
   readonly replaced = new Map<string, string>();
+  /** What is answered in place of the page's own files whose path matches. */
+  readonly instead: { path: RegExp; status: number; type: string; body: string }[] = [];
   /** JavaScript put before the worker's own: takes away what a browser lacks. */
   workerPrelude = "";
   /** Paths that were asked for. */
@@ -69,6 +70,7 @@ export class TestServer {
   reset(): void {
     this.faults.clear();
     this.replaced.clear();
+    this.instead.length = 0;
     this.workerPrelude = "";
     this.requests.length = 0;
   }
@@ -76,9 +78,11 @@ export class TestServer {
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const path = normalize(decodeURIComponent(new URL(request.url ?? "/", "http://x").pathname));
     this.requests.push(path);
-    response.setHeader("content-security-policy", CSP);
+    response.setHeader("content-security-policy", POLICY);
     response.setHeader("cache-control", "no-cache");
+    const instead = this.instead.find((one) => one.path.test(path));
     if (path.startsWith(MOUNT)) this.#model(path.slice(MOUNT.length), response);
+    else if (instead) response.writeHead(instead.status, { "content-type": instead.type }).end(instead.body);
     else if (this.workerPrelude && /\/worker-[^/]*\.js$/.test(path)) {
       response.setHeader("content-type", "text/javascript");
       response.end(`${this.workerPrelude}\n${readFileSync(join(DIST, path), "utf8")}`);

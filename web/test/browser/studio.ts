@@ -3,6 +3,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Browser, BrowserContext, ElementHandle, Page } from "puppeteer-core";
 import { expect } from "vitest";
 
@@ -12,7 +13,7 @@ export interface OpenOptions {
   width?: number;
   /** Only Chromium can be told. */
   dark?: boolean;
-  /** Do not wait for the classes: the model is meant to be missing. */
+  /** Do not wait for the diagnosis and the classes: something is meant to be missing. */
   bare?: boolean;
 }
 
@@ -34,7 +35,9 @@ export class Studio {
   ) {}
 
   static async open(browser: Browser, origin: string, downloads: string, options: OpenOptions = {}): Promise<Studio> {
-    const context = await browser.createBrowserContext({ downloadBehavior: { policy: "allow", downloadPath: downloads } });
+    // Firefox was told where to save when it was launched; Debian's ESR 140 knows no command for it.
+    const told = /firefox/i.test(await browser.version());
+    const context = await browser.createBrowserContext(told ? {} : { downloadBehavior: { policy: "allow", downloadPath: downloads } });
     const page = await context.newPage();
     page.setDefaultTimeout(PATIENCE);
     const studio = new Studio(page, context, downloads, origin);
@@ -46,12 +49,44 @@ export class Studio {
     page.on("request", (request) => {
       if (/^https?:/.test(request.url()) && !request.url().startsWith(origin)) studio.foreign.push(request.url());
     });
-    await page.setViewport({ width: options.width ?? 1280, height: 900 });
+    const width = options.width ?? 1280;
+    await page.setViewport({ width, height: 900 }).catch((error: unknown) => {
+      // Sent together with the size, which is set all the same: ESR 140 does not know this one either.
+      if (!/unknown command.*setScreenOrientationOverride/s.test(String(error))) throw error;
+    });
     if (options.dark !== undefined) await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: options.dark ? "dark" : "light" }]);
     await page.goto(`${origin}/${options.query ?? ""}`);
-    await page.waitForFunction(() => !/Looking|…/.test(document.querySelector(".badge")?.textContent ?? "…"));
-    if (!options.bare) await page.waitForSelector(".classes input");
+    expect(await page.evaluate(() => innerWidth)).toBe(width);
+    if (!options.bare) await studio.ready();
     return studio;
+  }
+
+  /** Waits until the page knows what it computes on, and shows the classes. */
+  async ready(): Promise<void> {
+    await this.reads(".badge", /^[^…?]+$/);
+    await this.appears(".classes input");
+  }
+
+  /**
+   * Waits until `condition` holds in the page. Puppeteer's own `waitFor…` turn text into functions, which in Firefox ESR
+   * 140 the Content-Security-Policy of the page forbids.
+   */
+  async until<A extends unknown[]>(condition: (...args: A) => unknown, args: [...A] = [] as unknown as A, timeout = PATIENCE): Promise<void> {
+    const end = performance.now() + timeout;
+    while (!(await this.page.evaluate(condition as (...args: unknown[]) => unknown, ...args))) {
+      if (performance.now() > end) throw new Error(`waited ${timeout} ms in vain for ${String(condition)} with ${JSON.stringify(args)}`);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    }
+  }
+
+  /** Waits until there is an element that `selector` selects. */
+  appears(selector: string, timeout?: number): Promise<void> {
+    return this.until((selector) => document.querySelector(selector) !== null, [selector], timeout);
+  }
+
+  /** Waits until the text of what `selector` selects matches `words`. */
+  reads(selector: string, words: RegExp): Promise<void> {
+    return this.until((selector, words) => new RegExp(words).test(document.querySelector(selector)?.textContent ?? ""), [selector, words.source]);
   }
 
   async close(): Promise<void> {
@@ -97,34 +132,54 @@ export class Studio {
 
   /** Waits until the run is over and returns the words under the picture; fails with the alert if there is one. */
   async finished(timeout = PATIENCE): Promise<string> {
-    await this.page.waitForFunction(
-      () => document.querySelector(".facts")?.textContent !== "" || document.querySelector(".card .alert")?.textContent !== "",
-      { timeout },
+    await this.until(
+      () => !document.querySelector(".card.running .stage") && (document.querySelector(".facts")?.textContent || document.querySelector(".stage .alert")?.textContent),
+      [],
+      timeout,
     );
-    const alerts = await this.alerts();
-    const facts = await this.text(".facts");
-    if (!facts) throw new Error(`no picture: ${alerts.join(" ")}`);
-    return facts;
+    const alert = await this.text(".stage .alert");
+    if (alert) throw new Error(`no picture: ${alert}`);
+    return this.text(".facts");
   }
 
-  async generate(settings: { name?: string; seed?: string; steps?: number; guidance?: number }, timeout?: number): Promise<string> {
+  async generate(settings: { name?: string; seed?: string; steps?: number; guidance?: number; sampler?: string }, timeout?: number): Promise<string> {
     if (settings.name) await this.choose(settings.name);
     if (settings.seed !== undefined) await this.fill("#seed", settings.seed);
     if (settings.steps !== undefined) await this.fill("#steps", String(settings.steps));
     if (settings.guidance !== undefined) await this.fill("#guidance", String(settings.guidance));
+    if (settings.sampler !== undefined) await this.page.select("#sampler", settings.sampler);
     await this.press("Generate");
     return this.finished(timeout);
   }
 
+  /** The pixels of a canvas, to be compared. */
+  look(selector = ".stage .picture"): Promise<string> {
+    return this.page.$eval(selector, (canvas) => (canvas as HTMLCanvasElement).toDataURL());
+  }
+
+  /** Red, green and blue of a canvas at a place, whose coordinates run from 0 to 1. */
+  colour(selector: string, x: number, y: number): Promise<number[]> {
+    return this.page.$eval(
+      selector,
+      (element, x, y) => {
+        const canvas = element as HTMLCanvasElement;
+        return [...canvas.getContext("2d")!.getImageData(Math.floor(x * canvas.width), Math.floor(y * canvas.height), 1, 1).data.slice(0, 3)];
+      },
+      x,
+      y,
+    );
+  }
+
   /** Gives the page a picture file through the file dialog. */
   async upload(path: string): Promise<void> {
+    await this.#outdate();
     const input = (await this.page.$("#picture")) as ElementHandle<HTMLInputElement>;
     await input.uploadFile(path);
   }
 
   /** Waits for the next alert in the page's cards and returns its sentence. */
   async nextAlert(timeout = PATIENCE): Promise<string> {
-    await this.page.waitForSelector(".card .alert p, maetok-studio > .alert p", { timeout });
+    await this.appears(".card .alert p, maetok-studio > .alert p", timeout);
     const [sentence] = await this.page.$$eval(".card .alert p, maetok-studio > .alert p", (found) => found.map((element) => element.textContent ?? ""));
     return sentence!;
   }
@@ -133,10 +188,45 @@ export class Studio {
     await this.press("Close");
   }
 
+  /**
+   * Drops or pastes a file or a link on what `target` selects. Returns whether the page kept the browser from doing with
+   * it what it does by itself, which is to leave the page.
+   */
+  async give(way: "drop" | "paste", target: string, what: { name: string; file: Buffer } | { link: string }): Promise<{ over: boolean; given: boolean }> {
+    await this.#outdate();
+    const file = "file" in what ? { name: what.name, base64: what.file.toString("base64") } : null;
+    return this.page.$eval(
+      target,
+      (element, way, file, link) => {
+        const data = new DataTransfer();
+        if (file) data.items.add(new File([Uint8Array.from(atob(file.base64), (c) => c.charCodeAt(0))], file.name, { type: "image/png" }));
+        else data.setData("text/uri-list", link);
+        const events = { bubbles: true, cancelable: true };
+        const over = new DragEvent("dragover", { ...events, dataTransfer: data });
+        if (way === "drop") element.dispatchEvent(over);
+        const given = way === "drop" ? new DragEvent("drop", { ...events, dataTransfer: data }) : new ClipboardEvent("paste", events);
+        // Firefox takes no files in a made clipboard event's options.
+        if (way === "paste") Object.defineProperty(given, "clipboardData", { value: data });
+        element.dispatchEvent(given);
+        return { over: over.defaultPrevented, given: given.defaultPrevented };
+      },
+      way,
+      file,
+      "link" in what ? what.link : "",
+    );
+  }
+
+  /** Marks the scores shown, so that `scores` waits for others. */
+  async #outdate(): Promise<void> {
+    await this.page.$$eval(".scores > *", (found) => found.forEach((element) => ((element as HTMLElement).dataset.before = "")));
+  }
+
+  /** The scores of the picture given last; fails with the alert if there is one. */
   async scores(): Promise<{ psnr: number; ssim: number }> {
-    await this.page.waitForFunction(() => document.querySelector(".result:not([hidden])") !== null || document.querySelector(".card .alert p") !== null);
+    await this.appears(".result:not([hidden]) .scores > :not([data-before]), [aria-labelledby=reconstruct-title] > .alert p");
+    const alert = await this.text("[aria-labelledby=reconstruct-title] > .alert");
+    if (alert) throw new Error(`no reconstruction: ${alert}`);
     const values = await this.page.$$eval(".scores strong", (found) => found.map((element) => element.textContent ?? ""));
-    if (values.length === 0) throw new Error(`no reconstruction: ${(await this.alerts()).join(" ")}`);
     expect(values[0]).toMatch(/ dB$/);
     return { psnr: Number.parseFloat(values[0]!), ssim: Number.parseFloat(values[1]!) };
   }
@@ -151,7 +241,7 @@ export class Studio {
       }, { capture: true });
     });
     await this.press(label);
-    await this.page.waitForFunction(() => document.body.dataset.saved !== undefined);
+    await this.until(() => document.body.dataset.saved !== undefined);
     const name = await this.page.evaluate(() => document.body.dataset.saved!);
     const at = join(this.downloads, name);
     for (let tries = 0; tries < 600; tries++) {
@@ -164,6 +254,11 @@ export class Studio {
     }
     throw new Error(`${name} was not saved to ${this.downloads}`);
   }
+}
+
+/** A file of `tests/fixtures`. */
+export function fixture(path: string): string {
+  return fileURLToPath(new URL(`../../../tests/fixtures/${path}`, import.meta.url));
 }
 
 export function temporaryFolder(): string {

@@ -95,3 +95,27 @@ it("passes on a diagnosis that nobody asked for", () => {
   ports[0]!.reply({ kind: "diagnosis", id: 0, diagnosis: { engine: "cpu", badge: "CPU", reason: "So.", advice: "", alert: true, webgpuUsable: false, checks: [] } });
   expect(heard).toEqual(["So."]);
 });
+
+/** A worker's `error` event; a script that does not load gives no message. */
+const failing = (port: FakePort, message?: string) => port.onerror?.call(port as unknown as Worker, { message, preventDefault() {} } as ErrorEvent);
+
+it.each([
+  ["does not load", undefined, { code: "download", message: "The script of the engine's worker could not be loaded." }],
+  ["fails at once", "x is not defined", { code: "crash", message: "The engine's worker failed (x is not defined)." }],
+])("says what happened to a worker whose script %s, and takes another for the next try", async (_, message, told) => {
+  const { client, ports } = setUp();
+  const running = client.describe("m");
+  failing(ports[0]!, message);
+  await expect(running).rejects.toMatchObject(told);
+  expect(ports[0]!.terminated).toBe(true);
+  void client.describe("m");
+  expect(ports).toHaveLength(2);
+});
+
+it("ends its worker with the page's element", async () => {
+  const { client, ports } = setUp();
+  const running = client.describe("m");
+  client.end();
+  await expect(running).rejects.toMatchObject({ code: "cancelled" });
+  expect(ports[0]!.terminated).toBe(true);
+});

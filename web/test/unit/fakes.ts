@@ -79,7 +79,9 @@ export class FakeEngine implements Engine {
   readonly imageSize = 8;
   readonly calls: string[] = [];
   /** Called with the number of each step before it is done. */
-  onStep: (index: number) => void = () => {};
+  onStep: (index: number) => void | Promise<void> = () => {};
+  /** Called in the midst of a reconstruction. */
+  onReconstruct: () => void | Promise<void> = () => {};
   #left = 0;
   #of = 0;
 
@@ -94,7 +96,7 @@ export class FakeEngine implements Engine {
   async step() {
     if (this.#left === 0) return undefined;
     const index = this.#of - this.#left + 1;
-    this.onStep(index);
+    await this.onStep(index);
     this.#left--;
     return { index, of: this.#of, t: 1 - (index - 1) / this.#of, free() {} };
   }
@@ -106,6 +108,8 @@ export class FakeEngine implements Engine {
   }
   async reconstruct(file: Uint8Array) {
     if (file.length < 4) throw Object.assign(new Error("This is not a picture."), { code: "picture" });
+    this.calls.push("reconstruct");
+    await this.onReconstruct();
     const rgba = new Uint8ClampedArray(8 * 8 * 4);
     return { original: rgba, reconstruction: rgba, width: 8, height: 8, psnr: 20, ssim: 0.5, numbers: 16, notices: [], free() {} };
   }
@@ -141,6 +145,13 @@ export interface World extends Surroundings {
   created: string[];
   panic: string | undefined;
   webgpuFails: boolean;
+}
+
+/** A promise that is kept by hand. */
+export function gate(): { open: () => void; opened: Promise<void> } {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return { open, opened };
 }
 
 /** A session's surroundings with everything observable. */

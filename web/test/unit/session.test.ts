@@ -1,13 +1,17 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { MaetokError } from "../../src/errors.ts";
 import type { Reply, Request, SampleRequest } from "../../src/protocol.ts";
 import { Session } from "../../src/session.ts";
-import { BASE, world, type World } from "./fakes.ts";
+import { BASE, gate, world, type World } from "./fakes.ts";
 
 const REQUEST: SampleRequest = { class: "lorelei", seed: "18446744073709551615", steps: 4, guidance: 2, sampler: "euler" };
 
 let outside: World;
 let session: Session;
 const generate = (id: number, request: Partial<SampleRequest> = {}): Request => ({ kind: "generate", id, manifest: BASE, request: { ...REQUEST, ...request } });
+const reconstruct = (id: number): Request => ({ kind: "reconstruct", id, manifest: BASE, file: new ArrayBuffer(8) });
+/** Lets everything happen that waits for nothing. */
+const settle = () => new Promise((resolve) => setTimeout(resolve, 20));
 const kinds = (id: number) => outside.replies.filter((reply) => reply.id === id && reply.kind !== "progress").map((reply) => reply.kind);
 const last = (id: number) => outside.replies.filter((reply) => reply.id === id).at(-1) as Reply;
 
@@ -50,19 +54,163 @@ describe("a run", () => {
   });
 
   it("waits for the one before it", async () => {
-    await Promise.all([session.handle(generate(2)), session.handle({ kind: "reconstruct", id: 3, manifest: BASE, file: new ArrayBuffer(8) })]);
+    await Promise.all([session.handle(generate(2)), session.handle(reconstruct(3))]);
     const order = outside.replies.map(({ id, kind }) => `${id} ${kind}`);
     expect(order.indexOf("2 generated")).toBeLessThan(order.indexOf("3 reconstructed"));
     expect(outside.replies).toContainEqual({ kind: "progress", id: 3, progress: { phase: "waiting" } });
   });
 
-  it("that waits can be stopped", async () => {
+  it.each([["run", generate], ["reconstruction", reconstruct]])("that waits is stopped at once if it is a %s, and lets nobody pass the one before it", async (_, request) => {
+    const { open, opened } = gate();
+    outside.engine.onStep = () => opened;
     const first = session.handle(generate(2));
-    const second = session.handle(generate(3));
+    await settle();
+    const second = session.handle(request(3));
+    await settle();
     await session.handle({ kind: "cancel", id: 3 });
-    await Promise.all([first, second]);
+    await second;
     expect(last(3)).toMatchObject({ kind: "error", error: { code: "cancelled" } });
-    expect(last(2).kind).toBe("generated");
+    const third = session.handle(reconstruct(4));
+    await settle();
+    expect([kinds(2), kinds(4), outside.engine.calls.includes("reconstruct")]).toEqual([[], [], false]);
+    open();
+    await Promise.all([first, third]);
+    expect([last(2).kind, last(4).kind]).toEqual(["generated", "reconstructed"]);
+  });
+});
+
+describe("a reconstruction", () => {
+  it("that is stopped answers at once, though the device goes on; the next waits for the device", async () => {
+    const { open, opened } = gate();
+    outside.engine.onReconstruct = () => opened;
+    const first = session.handle(reconstruct(2));
+    await settle();
+    expect(outside.engine.calls.at(-1)).toBe("reconstruct");
+    await session.handle({ kind: "cancel", id: 2 });
+    await first;
+    expect(last(2)).toMatchObject({ kind: "error", error: { code: "cancelled" } });
+    const second = session.handle(generate(3));
+    await settle();
+    expect(kinds(3)).toEqual([]);
+    open();
+    await second;
+    expect(last(3).kind).toBe("generated");
+    expect(kinds(2)).toEqual(["error"]);
+  });
+
+  it("that lets no message in until it is done is stopped all the same", async () => {
+    const inbox: Request[] = [];
+    outside.breathe = async () => {
+      for (const message of inbox.splice(0)) void session.handle(message);
+    };
+    outside.engine.onReconstruct = () => void inbox.push({ kind: "cancel", id: 2 });
+    await session.handle(reconstruct(2));
+    expect(kinds(2)).toEqual(["error"]);
+    expect(last(2)).toMatchObject({ error: { code: "cancelled" } });
+  });
+
+  it("whose engine breaks after it was stopped still asks for a new worker", async () => {
+    const { open, opened } = gate();
+    outside.engine.onReconstruct = async () => {
+      await opened;
+      throw new WebAssembly.RuntimeError("unreachable");
+    };
+    const first = session.handle(reconstruct(2));
+    await settle();
+    await session.handle({ kind: "cancel", id: 2 });
+    await first;
+    open();
+    await settle();
+    expect(last(0)).toMatchObject({ kind: "error", error: { fatal: true } });
+  });
+});
+
+describe("the engine's code", () => {
+  const png = (id: number): Request => ({ kind: "png", id, picture: { rgba: new Uint8ClampedArray(8 * 8 * 4), width: 8, height: 8 } });
+  /** Counts the loads; each waits for `opened`. */
+  const slowly = (opened: Promise<void>) => {
+    const { loadBindings } = outside;
+    const loads: number[] = [];
+    outside.loadBindings = async (onBytes) => {
+      loads.push(1);
+      await opened;
+      return loadBindings(onBytes);
+    };
+    return loads;
+  };
+
+  it("is loaded once for two that ask at the same time", async () => {
+    const { open, opened } = gate();
+    const loads = slowly(opened);
+    const both = Promise.all([session.handle(png(2)), session.handle(generate(3))]);
+    await settle();
+    open();
+    await both;
+    expect(loads).toHaveLength(1);
+    expect([last(2).kind, last(3).kind]).toEqual(["png", "generated"]);
+  });
+
+  it("that does not arrive fails all who wait for it, and is asked for again", async () => {
+    const { loadBindings } = outside;
+    outside.loadBindings = async () => {
+      await settle();
+      throw new MaetokError("download", "No.");
+    };
+    await Promise.all([session.handle(png(2)), session.handle(generate(3))]);
+    expect([last(2), last(3)]).toMatchObject([{ error: { message: "No." } }, { error: { message: "No." } }]);
+    outside.loadBindings = loadBindings;
+    await Promise.all([session.handle(png(4)), session.handle(generate(5))]);
+    expect([last(4).kind, last(5).kind]).toEqual(["png", "generated"]);
+  });
+
+  it("goes on for another when the one who began is stopped", async () => {
+    const { open, opened } = gate();
+    const loads = slowly(opened);
+    const first = session.handle(generate(2));
+    await settle();
+    const second = session.handle(png(3));
+    await session.handle({ kind: "cancel", id: 2 });
+    await first;
+    expect(last(2)).toMatchObject({ error: { code: "cancelled", fatal: false } });
+    open();
+    await second;
+    expect([last(3).kind, loads.length]).toEqual(["png", 1]);
+  });
+
+  it("that only the one who is stopped waits for goes with the worker", async () => {
+    slowly(new Promise(() => {}));
+    const only = session.handle(generate(2));
+    await settle();
+    await session.handle({ kind: "cancel", id: 2 });
+    await only;
+    expect(last(2)).toMatchObject({ error: { code: "cancelled", fatal: true } });
+  });
+
+  it("goes on when a file of the model fails, and serves the next try", async () => {
+    const { open, opened } = gate();
+    const loads = slowly(opened);
+    const weights = outside.model.files.get("sit/model.safetensors")!;
+    weights[9]! ^= 1;
+    await session.handle(generate(2));
+    expect(last(2)).toMatchObject({ error: { code: "checksum", fatal: false } });
+    weights[9]! ^= 1;
+    open();
+    await session.handle(generate(3));
+    expect([last(3).kind, loads.length]).toEqual(["generated", 1]);
+  });
+
+  it("is not waited for by one who is stopped, while another waits on", async () => {
+    const { open, opened } = gate();
+    const loads = slowly(opened);
+    const first = session.handle(png(2));
+    const second = session.handle(generate(3));
+    await settle();
+    await session.handle({ kind: "cancel", id: 3 });
+    await second;
+    expect(last(3)).toMatchObject({ error: { code: "cancelled" } });
+    open();
+    await first;
+    expect([last(2).kind, loads.length]).toEqual(["png", 1]);
   });
 });
 
@@ -105,6 +253,19 @@ describe("the model", () => {
     await session.handle(generate(3));
     expect(outside.created).toEqual(["cpu"]);
   });
+});
+
+it("a run asked for while the browser is still being examined waits for the result", async () => {
+  outside = world();
+  const { open, opened } = gate();
+  const { gather } = outside;
+  outside.gather = async () => (await opened, gather());
+  session = new Session(outside);
+  const both = [session.handle({ kind: "diagnose", id: 0, wanted: "auto" }), session.handle(generate(2))];
+  await settle();
+  open();
+  await Promise.all(both);
+  expect(last(2).kind).toBe("generated");
 });
 
 describe("a WebGPU that does not open", () => {

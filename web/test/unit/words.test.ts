@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { asMaetokError, MaetokError, sentence } from "../../src/errors.ts";
 import { bytes, duration, timeLeft } from "../../src/format.ts";
-import type { Picture } from "../../src/protocol.ts";
+import { type Picture, previewEvery } from "../../src/protocol.ts";
+import { gaps } from "../../src/ui/strip.ts";
 import { upscale, weights } from "../../src/upscale.ts";
 
 describe("numbers carry units", () => {
@@ -18,10 +19,37 @@ describe("errors are sentences", () => {
   it("whatever was thrown", () => {
     expect(sentence("no picture")).toBe("No picture.");
     expect(asMaetokError("boom").message).toBe("Boom.");
-    expect(asMaetokError(Object.assign(new Error("bad"), { code: "picture" }))).toMatchObject({ code: "picture", advice: expect.stringContaining("PNG") });
+    expect(asMaetokError(Object.assign(new Error("bad"), { code: "weights" }))).toMatchObject({ code: "weights", advice: expect.stringContaining("Reload") });
     expect(asMaetokError(new DOMException("x", "AbortError")).code).toBe("cancelled");
     const own = new MaetokError("a", "B.");
     expect(asMaetokError(own)).toBe(own);
+  });
+});
+
+describe("the advice on a picture fits what is wrong with it", () => {
+  // The engine's own sentences: crate/maetok/src/image/decode.rs.
+  it.each([
+    ["The file is empty.", /^Save or download it again/],
+    ["The JPEG picture is cut short.", /^Save or download it again/],
+    ["The PNG picture is damaged.", /^Save or download it again/],
+    ["The picture is 1×1 pixels; both sides must have at least 8.", /^Choose a larger one\.$/],
+    ["The picture is 20000×8 pixels; neither side may have more than 16384.", /^Make it smaller/],
+    ["The picture is 16384×16384 pixels; it may have at most 100 million in all.", /^Make it smaller/],
+    ["The PNG picture would need too much memory.", /^Make it smaller/],
+    ["This is a picture of the kind HEIC, but only PNG, JPEG, WebP and GIF can be read.", /^Save it as one of these/],
+    ["The JPEG picture uses a variant of the format that cannot be read.", /^Save it with another program/],
+    ["This file is not a picture that can be read (PNG, JPEG, WebP and GIF can be read).", /^Choose another file\.$/],
+  ])("%s", (message, advice) => {
+    expect(asMaetokError(Object.assign(new Error(message), { code: "picture" }))).toMatchObject({ message, advice: expect.stringMatching(advice) });
+  });
+});
+
+describe("the steps of a run that are shown", () => {
+  it.each([[1, 1], [250, 1], [251, 2], [1000, 4]])("of %d are every %d.", (steps, every) => expect(previewEvery(steps)).toBe(every));
+  it("are spoken of only where some are left out", () => {
+    expect(gaps(250)).toBe("");
+    expect(gaps(251)).toContain("every second, and the last");
+    expect(gaps(1000)).toContain("of its 1000 steps you see every fourth, and the last");
   });
 });
 
