@@ -11,6 +11,7 @@ mod encoder;
 #[cfg(feature = "train")]
 mod linear_start;
 pub mod masking;
+#[cfg(feature = "train")]
 mod spatial_start;
 pub(crate) mod vit;
 

@@ -160,10 +160,10 @@ mod tests {
             conv.weight_orig = conv.weight_orig.map(|_| start);
             let x = Tensor::<4>::ones([1, 6, 4, 4], &on.device);
             let mut seen = Vec::new();
-            for update in 0..60 {
+            for update in 0..120 {
                 conv.weight_orig = conv.weight_orig.clone().map(|weight| weight + drift.clone());
                 conv.forward(x.clone(), Mode::Training);
-                if update >= 40 {
+                if update >= 100 {
                     seen.push(largest_singular_value(&conv.weight(Mode::Evaluation).into_data()));
                 }
             }
