@@ -9,6 +9,8 @@ pub mod config;
 mod decoder;
 mod encoder;
 #[cfg(feature = "train")]
+mod least_squares;
+#[cfg(feature = "train")]
 mod linear_start;
 pub mod masking;
 #[cfg(feature = "train")]
