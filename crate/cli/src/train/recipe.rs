@@ -214,6 +214,7 @@ fn over(mut lower: Table, upper: Table) -> Table {
 
 #[cfg(test)]
 mod tests {
+    use maetok::diffusion::{LightningConfig, SitConfig};
     use maetok::train::{DiffusionTraining, TokenizerTraining};
 
     use super::*;
@@ -245,6 +246,19 @@ mod tests {
         let (kl, kl_config) = read("toon-64-kl");
         assert_eq!(kl_config, TokenizerConfig { token_drop: None, kl: true, ..masked_config });
         assert_eq!(kl, plain);
+    }
+
+    #[test]
+    fn the_recipes_of_toon_are_the_presets_of_the_library() {
+        let tokenizer = TOKENIZERS.read::<TokenizerTraining>("toon-64").unwrap();
+        assert_eq!(tokenizer.tokenizer().unwrap(), TokenizerConfig::toon_64());
+        for (name, preset) in [
+            ("toon-64", GeneratorConfig::from(SitConfig::toon(1))),
+            ("lightningdit-64", GeneratorConfig::from(LightningConfig::toon(1))),
+        ] {
+            let recipe = GENERATORS.read::<DiffusionTraining>(name).unwrap();
+            assert_eq!(recipe.generator().unwrap().with_latents(32, 16, 1), preset, "{name}");
+        }
     }
 
     #[test]

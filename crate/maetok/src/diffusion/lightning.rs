@@ -77,7 +77,7 @@ impl LightningConfig {
 
     /// As small as [`SitConfig::toon`](super::SitConfig::toon), on the same latents.
     pub fn toon(classes: usize) -> Self {
-        Self { tokens: 32, channels: 16, width: 256, depth: 8, heads: 4, classes, ..Self::xl() }
+        Self { tokens: 32, channels: 16, width: 192, depth: 6, heads: 4, classes, ..Self::xl() }
     }
 
     /// Checks that the sizes fit together.

@@ -7,6 +7,7 @@ use crate::diffusion::PathType;
 use crate::diffusion::path::Coefficients;
 use crate::nn::patchify;
 use crate::tokenizer::TargetKind;
+use crate::train::adversarial;
 
 /// Mean square over all pixels, hidden or not. Shapes: both `[B, 3, H, W]`; result `[1]`.
 pub fn pixels(prediction: Tensor<4>, picture: Tensor<4>) -> Tensor<1> {
@@ -105,7 +106,7 @@ pub fn by_reconstruction(
 ///
 /// # Shapes
 /// - `tokens`: what the last layer reads, `[B, N, D]`, see [`Tokenizer::decode_tokens`](crate::tokenizer::Tokenizer)
-/// - `reconstruction`, `adversarial`: gradients of both losses by the picture, `[B, 3, H, W]`, see
+/// - `reconstruction`, `generator`: gradients of both losses by the picture, `[B, 3, H, W]`, see
 ///   [`by_reconstruction`]
 /// - `patch`: side of a patch in pixels
 /// - returns `[1]`, a constant for differentiation
@@ -114,19 +115,14 @@ pub fn by_reconstruction(
 ///
 /// Differs from the official code: the last layer is linear, so its gradients are computed from those of the picture;
 /// no second pass through the decoder's graph is needed, which Burn would not allow.
-pub fn adaptive_weight(
-    tokens: Tensor<3>,
-    reconstruction: Tensor<4>,
-    adversarial: Tensor<4>,
-    patch: usize,
-) -> Tensor<1> {
+pub fn adaptive_weight(tokens: Tensor<3>, reconstruction: Tensor<4>, generator: Tensor<4>, patch: usize) -> Tensor<1> {
     let [batch, patches, width] = tokens.dims();
     let tokens = tokens.inner().reshape([batch * patches, width]).transpose(); // [D, B*N]
-    let strength = |gradient: Tensor<4>| {
+    let of_last_layer = |gradient: Tensor<4>| {
         let rows = patchify(gradient.inner(), patch).reshape([batch * patches, 3 * patch * patch]);
-        tokens.clone().matmul(rows).square().sum().sqrt() // [1]
+        tokens.clone().matmul(rows) // [D, 3*p*p]
     };
-    (strength(reconstruction) / (strength(adversarial) + 1e-4)).clamp(0.0, 1e4)
+    adversarial::losses::adaptive_weight(of_last_layer(reconstruction), of_last_layer(generator))
 }
 
 /// How the times of a diffusion batch are spread over [0, 1].
