@@ -21,6 +21,7 @@ use super::embed::{LabelEmbedder, TimestepEmbedder};
 use super::sit::{check_sizes, modulate, part};
 use crate::nn::attention::{attend, scores, split_heads};
 use crate::nn::pos_embed::sinusoid_1d;
+use crate::nn::precision::linear;
 use crate::nn::rope::rotate;
 use crate::nn::{RmsNorm, SwiGlu, linear_rows, linear_xavier, linear_zero, rope_1d};
 use crate::tokenizer::VitSize;
@@ -167,7 +168,7 @@ impl Attention {
 
     /// Scores `[B, A, L, L]` before the softmax, and values `[B, A, L, d]`, of `x` `[B, L, D]`.
     fn scores(&self, x: Tensor<3>, rotary: &Rotary) -> (Tensor<4>, Tensor<4>) {
-        let [q, k, v] = split_heads(self.qkv.forward(x), self.heads);
+        let [q, k, v] = split_heads(linear(&self.qkv, x), self.heads);
         let place = |norm: &Option<RmsNorm>, x: Tensor<4>| {
             let x = match norm {
                 Some(norm) => norm.forward(x),
@@ -181,7 +182,7 @@ impl Attention {
     /// `[B, L, D] -> [B, L, D]`.
     fn forward(&self, x: Tensor<3>, rotary: &Rotary) -> Tensor<3> {
         let (scores, v) = self.scores(x, rotary);
-        self.proj.forward(attend(scores, v))
+        linear(&self.proj, attend(scores, v))
     }
 }
 

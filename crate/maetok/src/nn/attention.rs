@@ -8,6 +8,7 @@ use burn::nn::Linear;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, assert_shape, s};
 
+use super::precision::{linear, matmul};
 use super::{LayerNorm, Probe, linear_normal, rope};
 
 /// Sizes of an [`Attention`].
@@ -62,7 +63,7 @@ pub struct Rotary {
 impl Attention {
     /// `[B, T, D] -> [B, T, D]`; every token attends to every token.
     pub fn forward(&self, x: Tensor<3>, rotary: Option<&Rotary>, probe: &mut impl Probe) -> Tensor<3> {
-        let [q, k, v] = split_heads(self.qkv.forward(x), self.heads); // [B, A, T, d] each
+        let [q, k, v] = split_heads(linear(&self.qkv, x), self.heads); // [B, A, T, d] each
         let norm = |norm: &Option<LayerNorm>, x: Tensor<4>| match norm {
             Some(norm) => norm.forward(x),
             None => x,
@@ -75,7 +76,7 @@ impl Attention {
             k = turn(k, rotary, ["k_in", "k_out"], probe);
             probe.exit();
         }
-        self.proj.forward(attend(scores(q, k), v))
+        linear(&self.proj, attend(scores(q, k), v))
     }
 }
 
@@ -94,13 +95,13 @@ pub(crate) fn split_heads(qkv: Tensor<3>, heads: usize) -> [Tensor<4>; 3] {
 /// `q kᵀ / sqrt(d)`: `[B, A, T, d]` twice to `[B, A, T, T]`.
 pub(crate) fn scores(q: Tensor<4>, k: Tensor<4>) -> Tensor<4> {
     let [_, _, _, dim] = q.dims();
-    (q * (dim as f64).powf(-0.5)).matmul(k.swap_dims(2, 3))
+    matmul(q * (dim as f64).powf(-0.5), k.swap_dims(2, 3))
 }
 
 /// Values mixed by the softmax of the scores, heads side by side: `[B, A, T, T]` and `[B, A, T, d]` to `[B, T, D]`.
 pub(crate) fn attend(scores: Tensor<4>, v: Tensor<4>) -> Tensor<3> {
     let [batch, heads, tokens, dim] = v.dims();
-    softmax(scores, 3).matmul(v).swap_dims(1, 2).reshape([batch, tokens, heads * dim])
+    matmul(softmax(scores, 3), v).swap_dims(1, 2).reshape([batch, tokens, heads * dim])
 }
 
 fn turn<P: Probe>(x: Tensor<4>, rotary: &Rotary, names: [&'static str; 2], probe: &mut P) -> Tensor<4> {

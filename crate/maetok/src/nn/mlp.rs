@@ -7,6 +7,7 @@ use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
 
 use super::linear_normal;
+use super::precision::linear;
 
 /// Which GELU: the tokenizer uses the exact one, SiT the tanh form.
 #[derive(Config, Debug, Copy, PartialEq)]
@@ -67,7 +68,7 @@ impl Mlp {
     /// `[B, T, D] -> [B, T, D]`.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let activation = if self.tanh { Gelu::Tanh } else { Gelu::Exact };
-        self.fc2.forward(activation.apply(self.fc1.forward(x)))
+        linear(&self.fc2, activation.apply(linear(&self.fc1, x)))
     }
 }
 

@@ -9,6 +9,7 @@ use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor, s};
 
 use super::linear_xavier;
+use super::precision::linear;
 
 /// See the module text. Field names are the checkpoint's keys.
 #[derive(Module, Debug)]
@@ -27,11 +28,11 @@ impl SwiGlu {
 
     /// `[B, T, D] -> [B, T, D]`.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let both = self.w12.forward(x); // [B, T, 2 hidden]
+        let both = linear(&self.w12, x); // [B, T, 2 hidden]
         let [_, _, double] = both.dims();
         let gate = both.clone().slice(s![.., .., ..double / 2]);
         let value = both.slice(s![.., .., double / 2..]);
-        self.w3.forward(silu(gate) * value)
+        linear(&self.w3, silu(gate) * value)
     }
 }
 
