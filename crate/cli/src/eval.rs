@@ -28,7 +28,7 @@ pub struct Arguments {
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
-    /// Where to compute: auto, cpu or wgpu.
+    /// Where to compute: auto, cpu, wgpu, or where built in libtorch, cuda:N or ws://HOST:PORT.
     #[arg(long, default_value = "auto")]
     device: String,
     /// Model folder; the shipped model if left out.

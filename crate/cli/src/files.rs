@@ -9,6 +9,7 @@ use maetok::checkpoint::{ModelFiles, write_atomically};
 use maetok::device::{self, DeviceChoice, DeviceInfo};
 use maetok::image::RgbImage;
 use maetok::pipeline::Pipeline;
+use maetok::train::Devices;
 use maetok::{Device, Error, image};
 
 /// Most bytes of a picture, a recipe or a model card, and of whatever does not say how long it is.
@@ -74,13 +75,29 @@ pub fn model_files(named: Option<&Path>) -> Result<ModelFiles> {
 
 /// Opens the device asked for.
 pub fn device(choice: DeviceChoice) -> Result<(Device, DeviceInfo)> {
-    pollster::block_on(device::open(choice)).map_err(|error| match error {
+    pollster::block_on(device::open(choice)).map_err(no_device)
+}
+
+/// Opens the devices of a training run; returns them with their names for people.
+pub fn devices(names: &[String]) -> Result<(Devices, String)> {
+    let (devices, infos) = pollster::block_on(Devices::open(names)).map_err(no_device)?;
+    let names: Vec<String> = infos.iter().map(|info| format!("{} ({})", info.name, info.backend)).collect();
+    Ok((devices, names.join(" and ")))
+}
+
+/// Refuses names of devices that mean nothing, before anything slow happens.
+pub fn check_devices<'a>(names: impl IntoIterator<Item = &'a String>) -> Result<()> {
+    names.into_iter().try_for_each(|name| name.parse::<DeviceChoice>().map(drop).map_err(Into::into))
+}
+
+fn no_device(error: Error) -> anyhow::Error {
+    match error {
         // The reason names what was looked for in the words of a program.
         Error::Device { reason } if reason.to_lowercase().contains("no adapter") => {
             anyhow!("There is no GPU adapter that wgpu can use here; --device cpu computes without one.")
         }
         other => other.into(),
-    })
+    }
 }
 
 /// The model on the device asked for, and that device's name.

@@ -10,6 +10,8 @@ mod progress;
 mod reconstruct;
 mod refusal;
 mod sample;
+#[cfg(feature = "remote")]
+mod serve;
 mod settings;
 mod train;
 
@@ -55,6 +57,9 @@ enum Command {
     /// Trains a tokenizer or a generator, packs trained runs as a model folder, or reports on a run.
     #[command(subcommand)]
     Train(Box<train::Train>),
+    /// Lends devices of this machine to training runs on others.
+    #[cfg(feature = "remote")]
+    Serve(serve::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -84,6 +89,8 @@ fn run(command: Command) -> Result<()> {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Train(train) => train::run(&train),
+        #[cfg(feature = "remote")]
+        Command::Serve(arguments) => serve::run(&arguments),
     }
 }
 

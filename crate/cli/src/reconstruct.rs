@@ -21,7 +21,7 @@ pub struct Arguments {
     /// Print the scores as JSON.
     #[arg(long)]
     json: bool,
-    /// Where to compute: auto, cpu or wgpu.
+    /// Where to compute: auto, cpu, wgpu, or where built in libtorch, cuda:N or ws://HOST:PORT.
     #[arg(long, default_value = "auto")]
     device: String,
     /// Model folder; the shipped model if left out.

@@ -53,7 +53,7 @@ pub struct Arguments {
     /// Draw this many pictures, with seeds counting up from --seed, on one sheet; 1 to 400.
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number::<usize>("grid", GRID))]
     grid: Option<usize>,
-    /// Where to compute: auto, cpu or wgpu.
+    /// Where to compute: auto, cpu, wgpu, or where built in libtorch, cuda:N or ws://HOST:PORT.
     #[arg(long, default_value = "auto")]
     device: String,
     /// Model folder; the shipped model if left out.

@@ -191,7 +191,7 @@ fn a_grid_holds_as_many_pictures_and_stdout_takes_the_png() {
 fn settings_out_of_range_are_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     let out = dir.path().join("x.png");
-    let cases: [(&[&str], &str); 20] = [
+    let cases: [(&[&str], &str); 21] = [
         (&["--steps", "0"], "The setting steps is 0, but it must be a number from 1 to 1000."),
         (&["--steps", "-3"], "The setting steps is -3, but it must be a number from 1 to 1000."),
         (&["--steps", "1000000000"], "1000000000"),
@@ -206,7 +206,8 @@ fn settings_out_of_range_are_refused() {
         (&["--interval", "0.9,0.1"], "interval"),
         (&["--interval", "half"], "The setting interval is half, but it must be two numbers"),
         (&["--sampler", "magic"], "euler, heun or sde"),
-        (&["--device", "abacus"], "auto, cpu or wgpu"),
+        (&["--device", "abacus"], "The setting device is abacus, but it must be auto, cpu"),
+        (&["--device", "cuda:x"], "The setting device is cuda:x, but it must be "),
         (&["--grid", "0"], "The setting grid is 0, but it must be from 1 to 400 pictures."),
         (&["--grid", "-2"], "The setting grid is -2, but it must be from 1 to 400 pictures."),
         (&["--class", "lorely"], "the nearest are lorelei"),

@@ -98,12 +98,38 @@ fn every_recipe_for_small_pictures_trains_resumes_packs_and_samples() {
 }
 
 #[test]
+fn a_run_on_two_devices_in_bf16_says_so_and_goes_on_with_both() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (data, out) = (pictures(dir.path()), dir.path().join("run"));
+    let mut arguments = vec!["train", "tokenizer", "--data", name(&data), "--out", name(&out), "--steps", "2"];
+    arguments.extend(SMALL);
+    arguments.extend(["--hog-decoder", "16x1x1", "--workers", "1", "--devices", "cpu,cpu", "--precision", "bf16"]);
+    let both = "on CPU (SIMD) (flex) and CPU (SIMD) (flex)";
+    let said = trained(&arguments);
+    assert!(said.contains(both), "{said}");
+    let said = trained(&["train", "tokenizer", "--out", name(&out), "--resume", "--steps", "4"]);
+    assert!(said.contains(both) && said.contains("step 4: saved in"), "{said}");
+    let run: Value = serde_json::from_slice(&fs::read(out.join("run.json")).expect("reads")).expect("JSON");
+    assert_eq!((run["devices"].to_string(), run["precision"].as_str()), (r#"["cpu","cpu"]"#.to_owned(), Some("bf16")));
+
+    let recipe = dir.path().join("mine.toml");
+    fs::write(&recipe, "base = \"toon-64\"\n[training]\ndevices = [\"cpu\", \"cpu\"]\nbatch = 6\n").expect("writes");
+    let other = dir.path().join("other");
+    let mut arguments = vec!["train", "tokenizer", "--recipe", name(&recipe), "--data", name(&data)];
+    arguments.extend(["--out", name(&other), "--steps", "1"]);
+    assert!(refused(&arguments).contains("2 devices with so many threads each can share 6 pictures"));
+    arguments.extend(["--device", "cpu,abacus"]);
+    assert!(refused(&arguments).contains("The setting device is abacus"));
+    assert!(!other.exists(), "a run that was refused left its folder");
+}
+
+#[test]
 fn a_run_that_cannot_be_is_refused_before_a_device_is_opened() {
     let dir = tempfile::tempdir().expect("a directory");
     let (data, out) = (pictures(dir.path()), dir.path().join("run"));
     let recipe = dir.path().join("mine.toml");
     fs::write(&recipe, "base = \"toon-64\"\n[training]\nbatch = \"many\"\n").expect("writes");
-    let cases: [(&[&str], &str); 16] = [
+    let cases: [(&[&str], &str); 17] = [
         (&["--steps", "-5"], "The setting steps is -5, but it must be a positive number."),
         (&["--steps", "0"], "The setting steps is 0, but it must be a positive number."),
         (&["--lr", "-1"], "The setting lr is -1, but it must be a positive number."),
@@ -116,6 +142,7 @@ fn a_run_that_cannot_be_is_refused_before_a_device_is_opened() {
         (&["--mask", "0.4"], "The setting mask is 0.4, but it must be two shares"),
         (&["--mask", "-0.4x-0.6"], "enc_token_drop"),
         (&["--image-size", "33"], "image_size"),
+        (&["--precision", "f16"], "The setting precision is f16, but it must be f32 or bf16."),
         (&["--start", "magic"], "The setting start is magic, but it must be linear, spatial or official."),
         (&["--recipe", "toon-63"], "There is no recipe toon-63: it is neither a file nor one of toon-64, "),
         (&["--recipe", name(&recipe)], "Line 3 of the recipe "),

@@ -2,6 +2,9 @@
 //!
 //! The CPU path is Burn's flex backend (SIMD, in the browser too). The GPU path is Burn's wgpu. Software adapters run
 //! the default kernels many times slower than the CPU path, so `Auto` takes a GPU only if it is one.
+//!
+//! Further devices are cargo features, for they need what not every machine has: CUDA, libtorch, and devices of other
+//! machines. What each needs, costs and gives is in `crate/cli/README.md`.
 
 use std::str::FromStr;
 
@@ -11,7 +14,7 @@ use serde::Serialize;
 use crate::{Error, Result};
 
 /// What the caller asks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
     /// A hardware GPU if there is one, otherwise the CPU.
     #[default]
@@ -20,26 +23,56 @@ pub enum DeviceChoice {
     Cpu,
     /// Any wgpu adapter, a software one too.
     Wgpu,
+    /// The NVIDIA card of this number, from 0.
+    #[cfg(feature = "cuda")]
+    Cuda(usize),
     /// An installed PyTorch on the CPU, the fastest place to train on without a GPU.
     #[cfg(feature = "libtorch")]
     Libtorch,
+    /// A device that another process offers, on this machine or another.
+    #[cfg(feature = "remote")]
+    Remote(crate::remote::Place),
 }
+
+/// Devices that only some builds have: what their names begin with, how they are written, and the feature.
+const OPTIONAL: [(&str, &str, &str, bool); 3] = [
+    ("cuda", "cuda:N", "cuda", cfg!(feature = "cuda")),
+    ("libtorch", "libtorch", "libtorch", cfg!(feature = "libtorch")),
+    ("ws", "ws://HOST:PORT", "remote", cfg!(feature = "remote")),
+];
 
 impl FromStr for DeviceChoice {
     type Err = Error;
 
+    /// Reads `auto`, `cpu`, `wgpu`, and where built in `cuda` or `cuda:N`, `libtorch`, `ws://HOST:PORT` or
+    /// `ws://HOST:PORT#N`.
     fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            "wgpu" | "webgpu" => Ok(Self::Wgpu),
+        let (kind, rest) = text.split_once(':').map_or((text, None), |(kind, rest)| (kind, Some(rest)));
+        match (kind, rest) {
+            ("auto", None) => Ok(Self::Auto),
+            ("cpu", None) => Ok(Self::Cpu),
+            ("wgpu" | "webgpu", None) => Ok(Self::Wgpu),
+            #[cfg(feature = "cuda")]
+            ("cuda", number) => match number.unwrap_or("0").parse() {
+                Ok(number) => Ok(Self::Cuda(number)),
+                Err(_) => Err(Error::setting("device", text, "cuda, or cuda:1 for the second card")),
+            },
             #[cfg(feature = "libtorch")]
-            "libtorch" => Ok(Self::Libtorch),
-            #[cfg(not(feature = "libtorch"))]
-            "libtorch" => {
-                Err(Error::setting("device", text, "cpu or wgpu: this build is without the feature libtorch"))
+            ("libtorch", None) => Ok(Self::Libtorch),
+            #[cfg(feature = "remote")]
+            ("ws", Some(_)) => text.parse().map(Self::Remote),
+            _ => {
+                let missing = OPTIONAL.iter().find(|(name, _, _, built)| *name == kind && !built);
+                let why = missing.map(|(_, _, feature, _)| format!(": this build is without the feature {feature}"));
+                let mut known = vec!["auto", "cpu", "wgpu"];
+                known.extend(OPTIONAL.iter().filter(|(.., built)| *built).map(|(_, written, ..)| *written));
+                let last = known.pop().unwrap_or_default();
+                Err(Error::setting(
+                    "device",
+                    text,
+                    format!("{} or {last}{}", known.join(", "), why.unwrap_or_default()),
+                ))
             }
-            _ => Err(Error::setting("device", text, "auto, cpu or wgpu")),
         }
     }
 }
@@ -47,11 +80,11 @@ impl FromStr for DeviceChoice {
 /// What the caller got, for people to read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeviceInfo {
-    /// "cpu" or "wgpu".
+    /// "cpu", "wgpu", "cuda" or "remote".
     pub kind: &'static str,
     /// Name of the adapter, or of the CPU path.
     pub name: String,
-    /// Graphics interface, or "flex".
+    /// Graphics interface, "flex", "libtorch", "cuda", or where a remote device is.
     pub backend: String,
     /// The adapter is emulated on the CPU.
     pub software: bool,
@@ -62,11 +95,15 @@ pub struct DeviceInfo {
 /// Opens a device. Ask once per process: a wgpu runtime cannot be made twice.
 ///
 /// # Errors
-/// [`Error::Device`] if `Wgpu` is asked for and no adapter can be opened.
+/// [`Error::Device`] if what is asked for is not there or does not answer; `Auto` and `Cpu` always are.
 pub async fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo)> {
     match choice {
         DeviceChoice::Cpu => Ok(cpu("asked for".to_owned())),
         DeviceChoice::Wgpu => wgpu().await,
+        #[cfg(feature = "cuda")]
+        DeviceChoice::Cuda(number) => cuda(number),
+        #[cfg(feature = "remote")]
+        DeviceChoice::Remote(place) => place.open().await,
         #[cfg(feature = "libtorch")]
         DeviceChoice::Libtorch => Ok((
             libtorch(),
@@ -93,6 +130,24 @@ fn libtorch() -> Device {
     Device::libtorch()
 }
 
+/// One of the NVIDIA cards.
+#[cfg(feature = "cuda")]
+fn cuda(number: usize) -> Result<(Device, DeviceInfo)> {
+    // Without a driver the list is empty, where opening a card would panic.
+    let cards = Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec();
+    let Some(device) = cards.get(number).cloned() else {
+        return Err(match cards.len() {
+            0 => Error::Device { reason: "There is no NVIDIA card with a driver that CUDA can use here".to_owned() },
+            count => {
+                Error::setting("device", format!("cuda:{number}"), format!("one of the {count} cards, from cuda:0"))
+            }
+        });
+    };
+    let name = device.identity().map_or_else(|| format!("NVIDIA card {number}"), |identity| identity.name);
+    let (backend, reason) = ("cuda".to_owned(), "asked for".to_owned());
+    Ok((device, DeviceInfo { kind: "cuda", name, backend, software: false, reason }))
+}
+
 fn cpu(reason: String) -> (Device, DeviceInfo) {
     let info =
         DeviceInfo { kind: "cpu", name: "CPU (SIMD)".to_owned(), backend: "flex".to_owned(), software: false, reason };
@@ -115,4 +170,39 @@ async fn wgpu() -> Result<(Device, DeviceInfo)> {
         reason: "a GPU adapter was found".to_owned(),
     };
     Ok((device, info))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_is_not_built_in_is_refused_with_the_feature_it_needs() {
+        for (_, written, feature, built) in OPTIONAL {
+            let read = written.replace(":N", ":1").replace("PORT", "3000").parse::<DeviceChoice>();
+            assert_eq!(read.is_ok(), built, "{written}");
+            if let Err(error) = read {
+                let message = error.to_string();
+                assert!(message.contains("auto, cpu") && message.ends_with(&format!("without the feature {feature}.")));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_device_is_refused() {
+        for text in ["abacus", "cpu:1", "wgpu:0", "auto:", ""] {
+            let message = text.parse::<DeviceChoice>().unwrap_err().to_string();
+            assert!(message.contains("auto, cpu") && !message.contains("feature"), "{text}: {message}");
+        }
+        assert_eq!("cpu".parse::<DeviceChoice>().unwrap(), DeviceChoice::Cpu);
+    }
+
+    #[cfg(feature = "cuda")]
+    #[test]
+    fn a_card_that_is_not_there_is_refused_without_a_panic() {
+        assert_eq!("cuda:1".parse::<DeviceChoice>().unwrap(), DeviceChoice::Cuda(1));
+        assert!("cuda:first".parse::<DeviceChoice>().is_err());
+        let message = cuda(1000).unwrap_err().to_string();
+        assert!(message.contains("no NVIDIA card") || message.contains("one of the"), "{message}");
+    }
 }

@@ -24,6 +24,8 @@ pub mod features;
 pub mod image;
 pub mod nn;
 pub mod pipeline;
+#[cfg(feature = "remote")]
+pub mod remote;
 pub mod rng;
 pub mod sampler;
 pub mod tokenizer;

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
-use maetok::device::DeviceChoice;
 use maetok::diffusion::PathType;
+use maetok::nn::Precision;
 use maetok::tokenizer::VitSize;
 use maetok::train::latents::Source;
 use maetok::train::losses::Times;
@@ -37,6 +37,8 @@ macro_rules! apply {
         set(&mut $settings.data, common.data.clone());
         set(&mut $settings.batch, common.batch);
         set(&mut $settings.workers, common.workers);
+        set(&mut $settings.devices, common.device.clone());
+        set(&mut $settings.precision, common.precision);
         set(&mut $settings.ema, common.ema);
         set(&mut $settings.seed, common.seed);
         set(&mut $settings.evaluate_pictures, common.evaluate_pictures);
@@ -72,9 +74,15 @@ pub struct Common {
     /// Goes on with the run in --out; what is "the recipe's" below is then that run's.
     #[arg(long)]
     resume: bool,
-    /// cpu, wgpu or (where built in) libtorch.
-    #[arg(long, default_value = "cpu")]
-    device: String,
+    /// Where to compute: cpu, wgpu, or where built in libtorch, cuda:N (an NVIDIA card) or ws://HOST:PORT (a device that
+    /// `maetok serve` lends). Several, with commas between, share every batch: the first keeps the weights, and a name
+    /// that is there twice gets two parts [default: the recipe's, which is cpu unless it says otherwise].
+    #[arg(long, alias = "devices", value_name = "NAMES", value_delimiter = ',')]
+    device: Option<Vec<String>>,
+    /// Numbers of the matrix products: f32, or bf16 with sums and weights in f32, faster where the processor has
+    /// instructions for it and the device uses them (libtorch, cuda) [default: the recipe's].
+    #[arg(long, value_name = "NAME", value_parser = choice::<Precision>("precision", "f32 or bf16"))]
+    precision: Option<Precision>,
     /// Updates, 1 or more [default: the recipe's].
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number::<u64>("steps", POSITIVE))]
     steps: Option<u64>,
@@ -85,7 +93,7 @@ pub struct Common {
     /// Pictures per update, 1 or more [default: the recipe's].
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number::<usize>("batch", POSITIVE))]
     batch: Option<usize>,
-    /// Threads with a part of the batch each, a divisor of --batch [default: the recipe's].
+    /// Threads on each device with a part of the batch each, a divisor of --batch [default: the recipe's].
     #[arg(long, value_name = "N", allow_negative_numbers = true,
         value_parser = number::<usize>("workers", "a divisor of the batch"))]
     workers: Option<usize>,
@@ -267,7 +275,7 @@ pub fn run(train: &Train) -> Result<()> {
 }
 
 fn tokenizer(args: &TokenizerArgs) -> Result<()> {
-    let choice = args.common.device.parse::<DeviceChoice>()?;
+    files::check_devices(args.common.device.iter().flatten())?;
     let (mut settings, mut config) = if args.common.resume {
         let belong_to_the_start = [("--recipe", args.recipe.is_some()), ("--start", args.start.is_some())];
         refuse_with_resume(&belong_to_the_start)?;
@@ -310,18 +318,18 @@ fn tokenizer(args: &TokenizerArgs) -> Result<()> {
     }
     config.validate()?;
 
-    let (device, info) = files::device(choice)?;
-    let mut trainer = TokenizerTrainer::new(settings, config, &args.common.out, args.common.resume, &device)?;
+    let (devices, names) = files::devices(&settings.devices)?;
+    let mut trainer = TokenizerTrainer::new(settings, config, &args.common.out, args.common.resume, devices)?;
     for notice in trainer.notices() {
         files::say(notice);
     }
-    files::say(&format!("tokenizer with {} parameters on {} ({})", trainer.parameters(), info.name, info.backend));
+    files::say(&format!("tokenizer with {} parameters on {names}", trainer.parameters()));
     told(&trainer.run()?);
     Ok(())
 }
 
 fn diffusion(args: &DiffusionArgs) -> Result<()> {
-    let choice = args.common.device.parse::<DeviceChoice>()?;
+    files::check_devices(args.common.device.iter().flatten())?;
     let (mut settings, mut config) = if args.common.resume {
         refuse_with_resume(&[("--recipe", args.recipe.is_some())])?;
         DiffusionTraining::of_run(&args.common.out)?
@@ -348,12 +356,12 @@ fn diffusion(args: &DiffusionArgs) -> Result<()> {
     }
     config.validate()?;
 
-    let (device, info) = files::device(choice)?;
-    let mut trainer = DiffusionTrainer::new(settings, config, &args.common.out, args.common.resume, &device)?;
+    let (devices, names) = files::devices(&settings.devices)?;
+    let mut trainer = DiffusionTrainer::new(settings, config, &args.common.out, args.common.resume, devices)?;
     for notice in trainer.notices() {
         files::say(notice);
     }
-    files::say(&format!("generator with {} parameters on {} ({})", trainer.parameters(), info.name, info.backend));
+    files::say(&format!("generator with {} parameters on {names}", trainer.parameters()));
     told(&trainer.run()?);
     Ok(())
 }

@@ -51,6 +51,22 @@ impl DropPath {
         Self { factors }
     }
 
+    /// Cuts the draws into `parts` of equally many pictures each.
+    ///
+    /// # Panics
+    /// If the number of pictures is not a multiple of `parts`.
+    pub fn split(&self, parts: usize) -> Vec<Self> {
+        let part = |factors: &Option<Vec<f32>>, at: usize| {
+            factors.as_ref().map(|factors| {
+                assert!(factors.len().is_multiple_of(parts), "{} pictures in {parts} parts", factors.len());
+                let each = factors.len() / parts;
+                factors[at * each..(at + 1) * each].to_vec()
+            })
+        };
+        let of = |at: usize| self.factors.iter().map(|[a, b]| [part(a, at), part(b, at)]).collect();
+        (0..parts).map(|at| Self { factors: of(at) }).collect()
+    }
+
     /// The branch's output `[B, T, D]`, zero for the pictures that do without it and scaled for the others.
     ///
     /// # Panics

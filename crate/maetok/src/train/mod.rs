@@ -6,6 +6,7 @@
 
 pub mod adversarial;
 pub mod data;
+pub mod devices;
 mod diffusion;
 pub mod drive;
 pub mod ema;
@@ -29,7 +30,10 @@ pub mod yardstick;
 mod parity;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod two_devices;
 
+pub use devices::Devices;
 pub use diffusion::{DiffusionTrainer, DiffusionTraining};
 pub use drive::{Pace, State, Summary};
 pub use tokenizer::{Start, TeacherFile, TokenizerTrainer, TokenizerTraining};

@@ -112,7 +112,7 @@ fn a_tokenizer_learns_sixteen_pictures_by_heart() {
 }
 
 /// Copies a run as it stood at its checkpoint of `step`.
-fn as_of(run: &Path, step: u64, copy: &Path) {
+pub(super) fn as_of(run: &Path, step: u64, copy: &Path) {
     let checkpoint = format!("checkpoints/step-{step:08}");
     fs::create_dir_all(copy.join(&checkpoint)).unwrap();
     for folder in ["", &checkpoint] {

@@ -12,7 +12,7 @@ use crate::train::evaluation;
 use crate::train::latents::Latents;
 use crate::train::losses::{Times, label_or_null};
 
-/// A worker's part of a batch.
+/// A part of a batch.
 pub struct Batch {
     /// Normalised latents, `[B, L, C]`.
     pub clean: TensorData,
@@ -24,26 +24,49 @@ pub struct Batch {
     pub labels: Vec<i64>,
 }
 
-/// Makes the batches of a run, in parts for the workers: a function of the step alone.
+/// Makes the batches of a run, cut into `parts`: what is drawn is a function of the step alone, however it is cut.
 pub fn maker(
     settings: &DiffusionTraining,
     config: &GeneratorConfig,
     pictures: Pictures,
     latents: Latents,
+    parts: usize,
 ) -> impl FnMut(u64) -> Vec<Batch> + Send + 'static {
     let mut sampler = Sampler::new(&pictures, settings.seed, settings.batch, settings.mirror, settings.balanced);
     let (settings, config, labels) = (settings.clone(), config.clone(), pictures.labels);
     move |step| {
         let mut rng = Rng::new(settings.seed, stream::DIFFUSION | step);
-        let part = |draws: &[Draw]| {
-            let mut clean = vec![0.0f32; draws.len() * latents.length];
-            for (draw, out) in draws.iter().zip(clean.chunks_exact_mut(latents.length)) {
-                latents.normalised(*draw, out);
-            }
-            let labels = draws.iter().map(|draw| labels[draw.index]).collect();
-            noised(&settings, &config, &mut rng, clean, labels, config.class_dropout_prob())
+        let draws = sampler.draw(step);
+        let mut clean = vec![0.0f32; draws.len() * latents.length];
+        for (draw, out) in draws.iter().zip(clean.chunks_exact_mut(latents.length)) {
+            latents.normalised(*draw, out);
+        }
+        let labels = draws.iter().map(|draw| labels[draw.index]).collect();
+        noised(&settings, &config, &mut rng, clean, labels, config.class_dropout_prob()).split(parts)
+    }
+}
+
+impl Batch {
+    /// Cuts the batch into `parts` of equally many samples.
+    fn split(self, parts: usize) -> Vec<Self> {
+        let each = self.labels.len() / parts;
+        let (tokens, channels) = (self.clean.shape()[1], self.clean.shape()[2]);
+        let values = |data: TensorData| -> Vec<TensorData> {
+            let values: Vec<f32> = data.iter().collect();
+            let part = |values: &[f32]| TensorData::new(values.to_vec(), [each, tokens, channels]);
+            values.chunks_exact(each * tokens * channels).map(part).collect()
         };
-        sampler.draw(step).chunks_exact(settings.batch / settings.workers).map(part).collect()
+        let of_samples = self.times.chunks_exact(each).zip(self.labels.chunks_exact(each));
+        let of_values = values(self.clean).into_iter().zip(values(self.noise));
+        of_values
+            .zip(of_samples)
+            .map(|((clean, noise), (times, labels))| Self {
+                clean,
+                noise,
+                times: times.to_vec(),
+                labels: labels.to_vec(),
+            })
+            .collect()
     }
 }
 

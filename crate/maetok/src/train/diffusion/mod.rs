@@ -24,6 +24,7 @@ pub use self::settings::DiffusionTraining;
 
 use self::batch::Batch;
 use super::data::{Pictures, Split, stream};
+use super::devices::{Devices, check_precision};
 use super::drive::{MOMENTS, Soundness, State, Summary, Training, drive, read_state};
 use super::ema::{Ema, decay_at};
 use super::evaluation::to_pictures;
@@ -35,6 +36,7 @@ use super::prefetch::Prefetch;
 use super::run_folder::{RunFolder, read};
 use crate::checkpoint::{self, Storage};
 use crate::diffusion::{Generator, GeneratorConfig, PathType};
+use crate::nn::precision;
 use crate::rng::Rng;
 use crate::sampler::{Guidance, SamplerKind, Trajectory};
 use crate::tokenizer::{Tokenizer, TokenizerConfig};
@@ -52,6 +54,8 @@ pub struct DiffusionTrainer {
     config: GeneratorConfig,
     folder: RunFolder,
     state: State,
+    devices: Devices,
+    /// The first of them.
     device: Device,
     /// Always there but while the optimiser has it.
     model: Option<Generator>,
@@ -78,9 +82,13 @@ impl DiffusionTrainer {
         config: impl Into<GeneratorConfig>,
         out: &Path,
         resume: bool,
-        device: &Device,
+        devices: impl Into<Devices>,
     ) -> Result<Self> {
         settings.validate()?;
+        let devices = devices.into().autodiff();
+        let parts = devices.parts(settings.batch, settings.workers)?;
+        check_precision(settings.precision, &devices)?;
+        let device = devices.main().clone();
         let split = Split::find(&settings.data)?;
         let source = Source::find(&settings.tokenizer)?;
         let folder = RunFolder::open(out, resume)?;
@@ -103,7 +111,6 @@ impl DiffusionTrainer {
             None => None,
         };
 
-        let device = device.clone().autodiff();
         device.seed(settings.seed);
         let mut model = with_stable_ids(config.init(&device)?);
         let mut ema = Ema::new(&model);
@@ -121,12 +128,13 @@ impl DiffusionTrainer {
         folder.write_json("classes.json", &pictures.classes)?;
         folder.write("config.json", config.to_json().as_bytes())?;
         let notices = pictures.notices();
-        let batches = Prefetch::new(state.step, batch::maker(&settings, &config, pictures, latents))?;
+        let batches = Prefetch::new(state.step, batch::maker(&settings, &config, pictures, latents, parts))?;
         Ok(Self {
             settings,
             config,
             folder,
             state,
+            devices,
             device,
             model: Some(model),
             ema,
@@ -205,8 +213,10 @@ impl DiffusionTrainer {
 impl Training for DiffusionTrainer {
     fn step(&mut self, step: u64, progress: f64) -> Result<Vec<(&'static str, f64)>> {
         let parts = self.batches.next(step);
-        let (value, named, grads) = gradients(self.model(), parts, &self.device, |model, part| {
-            let losses = losses(model, &part, self.settings.path, &self.device);
+        let (value, named, grads) = gradients(self.model(), parts, &self.devices, |model, part, number| {
+            let device = &self.devices.all()[number];
+            let losses =
+                precision::within(self.settings.precision, || losses(model, &part, self.settings.path, device));
             let velocity = losses.velocity.mean();
             if self.settings.direction == 0.0 {
                 return (velocity, Vec::new());
@@ -214,7 +224,7 @@ impl Training for DiffusionTrainer {
             let direction = losses.direction.mean();
             let parts = vec![("velocity", velocity.clone()), ("direction", direction.clone())];
             (velocity + direction * self.settings.direction, parts)
-        });
+        })?;
         let (grads, norm) = clip_by_global_norm(grads, self.model(), self.settings.clip);
         let mut values = vec![("loss", value), ("grad_norm", norm)];
         values.extend(named);

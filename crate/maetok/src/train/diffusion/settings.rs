@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::diffusion::{GeneratorConfig, PathType};
+use crate::nn::Precision;
 use crate::train::drive::{Pace, check_not_negative, check_positive};
 use crate::train::losses::Times;
 use crate::train::optimiser::AdamW;
@@ -24,8 +25,14 @@ pub struct DiffusionTraining {
     pub pace: Pace,
     /// Latents per update.
     pub batch: usize,
-    /// Threads that compute a part of the batch each; part of the run, as sums depend on it in the last digit.
+    /// Threads on each device that compute a part of the batch each; part of the run, as sums depend on it in the last
+    /// digit.
     pub workers: usize,
+    /// Names of the devices that share every batch, as [`Devices::open`](crate::train::Devices::open) reads them; what
+    /// the run was given, and what it goes on with where nothing else is asked for.
+    pub devices: Vec<String>,
+    /// Numbers of the matrix products.
+    pub precision: Precision,
     /// Learning rate; floor and peak alike make it constant.
     pub schedule: Schedule,
     /// Optimiser.
@@ -60,6 +67,8 @@ impl Default for DiffusionTraining {
             pace: Pace::default(),
             batch: 64,
             workers: 1,
+            devices: vec!["cpu".to_owned()],
+            precision: Precision::F32,
             schedule: Schedule { peak: 5e-4, floor: 5e-5, start: 1e-5, warmup: 500 },
             adamw: AdamW { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.0 },
             clip: 1.0,
@@ -96,9 +105,6 @@ impl DiffusionTraining {
             ("minutes", self.pace.minutes.unwrap_or(1.0)),
             ("evaluate-pictures", self.evaluate_pictures as f64),
         ])?;
-        if self.workers == 0 || !self.batch.is_multiple_of(self.workers) {
-            return Err(Error::setting("workers", self.workers, "a divisor of the batch"));
-        }
         if !(0.0..=1e3).contains(&self.direction) {
             return Err(Error::setting("direction", self.direction, "from 0 (off) to 1000"));
         }

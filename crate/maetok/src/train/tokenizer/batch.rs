@@ -11,7 +11,7 @@ use crate::rng::Rng;
 use crate::tokenizer::TokenizerConfig;
 use crate::train::data::{Pictures, Sampler, stream};
 
-/// A worker's part of a batch.
+/// A part of a batch.
 pub struct Part {
     /// `[B, 3, H, W]` in [-1, 1].
     pub pictures: TensorData,
@@ -21,19 +21,23 @@ pub struct Part {
     pub drop_path: Option<DropPath>,
 }
 
-/// Makes the batches of a run, in parts for the workers: a function of the step alone.
+/// Makes the batches of a run, cut into `parts`: what is drawn is a function of the step alone, however it is cut.
 pub fn maker(
     settings: &TokenizerTraining,
     config: &TokenizerConfig,
     pictures: Arc<Pictures>,
+    parts: usize,
 ) -> impl FnMut(u64) -> Vec<Part> + Send + 'static {
     let (settings, config) = (settings.clone(), config.clone());
     let mut sampler = Sampler::new(&pictures, settings.seed, settings.batch, settings.mirror, settings.balanced);
-    let (size, each) = (config.image_size, settings.batch / settings.workers);
+    let (size, each) = (config.image_size, settings.batch / parts);
     move |step| {
         let mut rng = Rng::new(settings.seed, stream::POSTERIOR | step);
         let mut paths = Rng::new(settings.seed, stream::DROP_PATH | step);
         let draws = sampler.draw(step);
+        let drop_path = (settings.drop_path > 0.0)
+            .then(|| DropPath::draw(&mut paths, settings.drop_path, config.decoder.depth, settings.batch).split(parts));
+        let mut drop_path = drop_path.into_iter().flatten();
         let part = |draws: &[_]| {
             let length = 3 * size * size;
             let mut planes = vec![0.0f32; each * length];
@@ -44,9 +48,7 @@ pub fn maker(
                     rng.normals(shape.iter().product()).into_iter().map(|value| value as f32).collect();
                 TensorData::new(values, shape)
             });
-            let drop_path = (settings.drop_path > 0.0)
-                .then(|| DropPath::draw(&mut paths, settings.drop_path, config.decoder.depth, each));
-            Part { pictures: TensorData::new(planes, [each, 3, size, size]), noise, drop_path }
+            Part { pictures: TensorData::new(planes, [each, 3, size, size]), noise, drop_path: drop_path.next() }
         };
         draws.chunks_exact(each).map(part).collect()
     }

@@ -24,6 +24,7 @@ pub use self::teachers::TeacherFile;
 use self::batch::Part;
 use self::teachers::Teachers;
 use super::data::{Draw, Pictures, Split, stream};
+use super::devices::{Devices, check_precision};
 use super::drive::{MOMENTS, Soundness, State, Summary, Training, drive, read_state};
 use super::ema::{Ema, decay_at};
 use super::losses::Hidden;
@@ -34,6 +35,7 @@ use super::prefetch::Prefetch;
 use super::run_folder::{RunFolder, read};
 use super::{evaluation, hog};
 use crate::checkpoint::{self, Storage};
+use crate::nn::precision::{self, Precision};
 use crate::rng::Rng;
 use crate::tokenizer::masking::{mask_ratio, masked_count, random_masks};
 use crate::tokenizer::{AuxiliaryDecoderConfig, AuxiliaryDecoders, TargetKind, Tokenizer, TokenizerConfig, VitSize};
@@ -59,12 +61,15 @@ pub struct TokenizerTrainer {
     config: TokenizerConfig,
     folder: RunFolder,
     state: State,
+    devices: Devices,
+    /// The first of them.
     device: Device,
     /// Always there but while the optimiser has it.
     model: Option<Trained>,
     ema: Ema<Tokenizer>,
     optimiser: Optimiser,
-    teachers: Teachers,
+    /// Of every device.
+    teachers: Vec<Teachers>,
     batches: Prefetch<Vec<Part>>,
     split: Split,
     measured: Pictures,
@@ -84,9 +89,12 @@ impl TokenizerTrainer {
         config: TokenizerConfig,
         out: &Path,
         resume: bool,
-        device: &Device,
+        devices: impl Into<Devices>,
     ) -> Result<Self> {
         settings.validate(&config)?;
+        let devices = devices.into().autodiff();
+        let parts = devices.parts(settings.batch, settings.workers)?;
+        check_precision(settings.precision, &devices)?;
         let split = Split::find(&settings.data)?;
         let folder = RunFolder::open(out, resume)?;
         let pictures = Arc::new(Pictures::read(&split.train, config.image_size, None)?);
@@ -101,7 +109,7 @@ impl TokenizerTrainer {
         };
         let measured_indices = measured.subset(settings.evaluate_pictures);
 
-        let device = device.clone().autodiff();
+        let device = devices.main().clone();
         device.seed(settings.seed);
         let (width, depth, heads) = settings.hog_decoder;
         let auxiliary = AuxiliaryDecoders::new(|kind| {
@@ -133,13 +141,15 @@ impl TokenizerTrainer {
         folder.write_json("run.json", &settings)?;
         folder.write("config.json", config.to_json().as_bytes())?;
 
-        let teachers = Teachers::load(&settings.teachers, &device)?;
-        let batches = Prefetch::new(state.step, batch::maker(&settings, &config, pictures))?;
+        let teachers = devices.all().iter().map(|device| Teachers::load(&settings.teachers, device));
+        let teachers = teachers.collect::<Result<_>>()?;
+        let batches = Prefetch::new(state.step, batch::maker(&settings, &config, pictures, parts))?;
         Ok(Self {
             settings,
             config,
             folder,
             state,
+            devices,
             device,
             model: Some(model),
             ema,
@@ -229,10 +239,16 @@ fn started(
     Ok(model)
 }
 
+/// What is minimised, and in which numbers.
+struct Terms {
+    objective: Objective,
+    precision: Precision,
+}
+
 /// The loss of a part of a batch, and what it is made of.
 fn losses(
     model: &Trained,
-    objective: &Objective,
+    Terms { objective, precision }: &Terms,
     teachers: &Teachers,
     part: Part,
     hidden: Option<&[Vec<bool>]>,
@@ -253,7 +269,7 @@ fn losses(
         noise: part.noise.map(|noise| Tensor::from_data(noise, device)),
         drop_path: part.drop_path,
     };
-    let losses = objective.losses(&model.tokenizer, &model.auxiliary, batch);
+    let losses = precision::within(*precision, || objective.losses(&model.tokenizer, &model.auxiliary, batch));
     (losses.total, losses.parts)
 }
 
@@ -267,13 +283,13 @@ impl Training for TokenizerTrainer {
             self.encoder_frozen = true;
         }
         let masks = self.masks(step, progress);
-        let each = self.settings.batch / self.settings.workers;
-        let objective = self.settings.objective();
+        let each = self.settings.batch / parts.len();
+        let terms = Terms { objective: self.settings.objective(), precision: self.settings.precision };
         let parts: Vec<(usize, Part)> = parts.into_iter().enumerate().collect();
-        let (value, named, grads) = gradients(self.model(), parts, &self.device, |model, (at, part)| {
+        let (value, named, grads) = gradients(self.model(), parts, &self.devices, |model, (at, part), number| {
             let hidden = masks.as_ref().map(|masks| &masks[at * each..(at + 1) * each]);
-            losses(model, &objective, &self.teachers, part, hidden, &self.device)
-        });
+            losses(model, &terms, &self.teachers[number], part, hidden, &self.devices.all()[number])
+        })?;
         let (grads, norm) = clip_by_global_norm(grads, self.model(), self.settings.clip);
         let mut values = vec![("loss", value), ("grad_norm", norm)];
         values.extend(named);

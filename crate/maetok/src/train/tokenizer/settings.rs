@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::teachers::{self, TeacherFile};
+use crate::nn::Precision;
 use crate::tokenizer::{TargetKind, TokenizerConfig, VitSize};
 use crate::train::drive::{Pace, check_not_negative, check_positive};
 use crate::train::hog;
@@ -40,8 +41,14 @@ pub struct TokenizerTraining {
     pub pace: Pace,
     /// Pictures per update.
     pub batch: usize,
-    /// Threads that compute a part of the batch each; part of the run, as sums depend on it in the last digit.
+    /// Threads on each device that compute a part of the batch each; part of the run, as sums depend on it in the last
+    /// digit.
     pub workers: usize,
+    /// Names of the devices that share every batch, as [`Devices::open`](crate::train::Devices::open) reads them; what
+    /// the run was given, and what it goes on with where nothing else is asked for.
+    pub devices: Vec<String>,
+    /// Numbers of the matrix products.
+    pub precision: Precision,
     /// Learning rate, falling to a tenth.
     pub schedule: Schedule,
     /// Optimiser.
@@ -84,6 +91,8 @@ impl Default for TokenizerTraining {
             pace: Pace::default(),
             batch: 16,
             workers: 1,
+            devices: vec!["cpu".to_owned()],
+            precision: Precision::F32,
             schedule: Schedule { peak: 1e-3, floor: 1e-4, start: 1e-5, warmup: 500 },
             adamw: AdamW { beta_1: 0.9, beta_2: 0.95, epsilon: 1e-8, weight_decay: 1e-4 },
             clip: 1.0,
@@ -144,9 +153,6 @@ impl TokenizerTraining {
             ("minutes", self.pace.minutes.unwrap_or(1.0)),
             ("evaluate-pictures", self.evaluate_pictures as f64),
         ])?;
-        if self.workers == 0 || !self.batch.is_multiple_of(self.workers) {
-            return Err(Error::setting("workers", self.workers, "a divisor of the batch"));
-        }
         if !(0.0..1.0).contains(&self.ema) {
             return Err(Error::setting("ema", self.ema, "at least 0 and below 1"));
         }
