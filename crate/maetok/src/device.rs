@@ -26,7 +26,7 @@ pub enum DeviceChoice {
     /// The NVIDIA card of this number, from 0.
     #[cfg(feature = "cuda")]
     Cuda(usize),
-    /// An installed PyTorch on the CPU, the fastest place to train on without a GPU.
+    /// An installed PyTorch on the CPU; with bfloat16 the fastest place to train on without a GPU.
     #[cfg(feature = "libtorch")]
     Libtorch,
     /// A device that another process offers, on this machine or another.
@@ -123,9 +123,9 @@ pub async fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo)> {
     }
 }
 
-/// Burn plans to drop this backend in favour of its own; until they are as fast on a CPU, it stays.
+/// Burn plans to drop this backend in favour of its own; until they have bfloat16 products on a CPU, it stays.
 #[cfg(feature = "libtorch")]
-#[expect(deprecated, reason = "nothing replaces it on a CPU yet: it trains several times faster than flex")]
+#[expect(deprecated, reason = "nothing replaces its products in bfloat16 on a CPU yet")]
 fn libtorch() -> Device {
     Device::libtorch()
 }

@@ -104,7 +104,6 @@ fn compare(train: impl Fn(&str, Devices, usize) -> Vec<f64>) {
     let (whole, shared) = (train("one", one(), 8), train("two", two(), 8));
     assert_eq!(whole.len(), STEPS as usize);
     let apart = worst(&whole, &shared);
-    eprintln!("apart {apart:.1e}, from {} to {}", whole[0], whole[whole.len() - 1]);
     assert!(apart < OTHER_ORDER, "{apart}: {whole:?} and {shared:?}");
     let half = worst(&whole, &train("half", one(), 4));
     assert!(half > 100.0 * OTHER_ORDER, "half a batch makes a difference of {half} only");
@@ -138,13 +137,11 @@ fn an_update_in_bf16_is_near_one_in_f32_and_a_run_learns_as_much() {
     assert_eq!(loss[0], rounded_loss[0], "the update before the copy");
     for (exact, rounded) in [(loss[1], rounded_loss[1]), (norm[1], rounded_norm[1])] {
         let apart = ((exact - rounded) / exact).abs();
-        eprintln!("bf16: {apart:.1e}");
         assert!(apart > 0.0, "nothing was rounded");
         assert!(apart < ROUNDED, "{exact} became {rounded}");
     }
     let last = |curve: &[f64]| curve[curve.len() - 20..].iter().sum::<f64>() / 20.0;
     let (begun, end, rounded_end) = (loss[0], last(&loss), last(&rounded_loss));
-    eprintln!("from {begun:.4} to {end:.4} and {rounded_end:.4}");
     assert!(end < 0.7 * begun, "f32: from {begun} to {end}");
     assert!((rounded_end - end).abs() < 0.05 * end, "{rounded_end} in bf16 for {end} in f32");
 }
