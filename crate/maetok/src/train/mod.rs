@@ -13,6 +13,7 @@ pub mod evaluation;
 pub mod hog;
 pub mod latents;
 pub mod losses;
+pub mod muon;
 pub mod objective;
 pub mod optimiser;
 pub mod pack;

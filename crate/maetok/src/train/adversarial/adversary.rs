@@ -51,7 +51,7 @@ impl Default for AdversarialSettings {
             loss: GanLoss::Hinge,
             lecam: 0.001,
             consistency: 4.0,
-            adamw: AdamW { beta_1: 0.9, beta_2: 0.95, epsilon: 1e-8, weight_decay: 1e-4 },
+            adamw: AdamW { beta_1: 0.9, beta_2: 0.95, epsilon: 1e-8, weight_decay: 1e-4, muon: None },
             clip: 1.0,
         }
     }

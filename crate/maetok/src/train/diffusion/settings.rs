@@ -61,7 +61,7 @@ impl Default for DiffusionTraining {
             batch: 64,
             workers: 1,
             schedule: Schedule { peak: 5e-4, floor: 5e-5, start: 1e-5, warmup: 500 },
-            adamw: AdamW { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.0 },
+            adamw: AdamW { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.0, muon: None },
             clip: 1.0,
             ema: 0.999,
             ema_warmup: true,

@@ -85,7 +85,7 @@ impl Default for TokenizerTraining {
             batch: 16,
             workers: 1,
             schedule: Schedule { peak: 1e-3, floor: 1e-4, start: 1e-5, warmup: 500 },
-            adamw: AdamW { beta_1: 0.9, beta_2: 0.95, epsilon: 1e-8, weight_decay: 1e-4 },
+            adamw: AdamW { beta_1: 0.9, beta_2: 0.95, epsilon: 1e-8, weight_decay: 1e-4, muon: None },
             clip: 1.0,
             ema: 0.999,
             ema_warmup: true,
