@@ -29,6 +29,8 @@ pub(crate) mod stream {
     pub const POSTERIOR: u64 = 7 << 56;
     /// Branches that a step leaves out.
     pub const DROP_PATH: u64 = 8 << 56;
+    /// Augmentation before the discriminator.
+    pub const ADVERSARIAL: u64 = 9 << 56;
     /// Noise of the sample grids.
     pub const GRID: u64 = 6 << 56;
 }

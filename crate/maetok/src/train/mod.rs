@@ -33,4 +33,7 @@ mod tests;
 
 pub use diffusion::{DiffusionTrainer, DiffusionTraining};
 pub use drive::{Pace, State, Summary};
-pub use tokenizer::{Start, TeacherFile, TokenizerTrainer, TokenizerTraining};
+pub use tokenizer::{
+    AdversarialKind, AdversarialTraining, PerceptualKind, PerceptualTraining, Start, TeacherTraining, TokenizerTrainer,
+    TokenizerTraining,
+};

@@ -24,7 +24,7 @@ const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 const EPSILON: f64 = 1e-6;
 
 /// Sizes of a [`DinoTrunk`].
-#[derive(Config, Debug)]
+#[derive(Config, Debug, PartialEq)]
 pub struct DinoConfig {
     /// Side of the picture it sees, in pixels.
     pub image_size: usize,
