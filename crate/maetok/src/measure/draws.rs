@@ -1,7 +1,5 @@
 //! Samples of a model in numbers.
 
-use std::time::Instant;
-
 use burn::tensor::Device;
 use image::RgbImage;
 
@@ -80,10 +78,10 @@ pub fn seconds_per_call(pipeline: &Pipeline, device: &Device) -> Result<f64> {
     const STEPS: usize = 4;
     let count = BATCH * lanes::count(device);
     let template = SampleRequest { steps: STEPS, guidance: 1.0, ..SampleRequest::default() };
-    let started = Instant::now();
-    draw(pipeline, &vec![0; count], &template, device, &|_| {})?;
+    let classes = vec![0; count];
+    let seconds = lanes::seconds(|| draw(pipeline, &classes, &template, device, &|_| {}).map(drop))?;
     // Decoding is counted as one more.
-    Ok(started.elapsed().as_secs_f64() / (count * (STEPS + 1)) as f64)
+    Ok(seconds / (count * (STEPS + 1)) as f64)
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! The network that looks at pictures: features for statistics, and how alike two pictures look.
 
 use std::path::PathBuf;
-use std::time::Instant;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use image::RgbImage;
@@ -147,9 +146,8 @@ impl Judge {
     /// As [`features`](Self::features).
     pub fn seconds_per_picture(&self, size: usize) -> Result<f64> {
         let count = lanes::count(&self.device) * BATCH;
-        let started = Instant::now();
-        self.features(count, |_| RgbImage::new(size as u32, size as u32), &|_| {})?;
-        Ok(started.elapsed().as_secs_f64() / count as f64)
+        let blank = |_: usize| RgbImage::new(size as u32, size as u32);
+        Ok(lanes::seconds(|| self.features(count, blank, &|_| {}).map(drop))? / count as f64)
     }
 
     /// `[B, 3, H, W]` in [-1, 1].

@@ -1,6 +1,7 @@
 //! Parts of a long piece of work, side by side where that helps.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use burn::tensor::Device;
 use rayon::prelude::*;
@@ -12,6 +13,18 @@ use crate::Result;
 /// element on one, a GPU is busy with one.
 pub fn count(device: &Device) -> usize {
     if *device == Device::flex() { rayon::current_num_threads() } else { 1 }
+}
+
+/// Seconds that `work` takes: the shorter of two times, as the first makes threads and memory ready.
+///
+/// # Errors
+/// The first of `work`.
+pub fn seconds(work: impl Fn() -> Result<()>) -> Result<f64> {
+    let timed = || {
+        let started = Instant::now();
+        work().map(|()| started.elapsed().as_secs_f64())
+    };
+    Ok(timed()?.min(timed()?))
 }
 
 /// `work` on indices `0..total`, `batch` at a time; the results in their order.
