@@ -37,6 +37,7 @@ const EXAMPLES: &str = "Examples:
   cat photo.jpg | maetok reconstruct - --json
   maetok inspect assets/models/toon-64
   maetok eval --data data/toon-64
+  maetok eval samples --data data/toon-64 --guidance 2 --json
   maetok train tokenizer --data data/toon-64 --out runs/tokenizer --minutes 60
   maetok train diffusion --data data/toon-64 --tokenizer runs/tokenizer --out runs/sit --minutes 60
   maetok train report runs/sit
@@ -50,8 +51,8 @@ enum Command {
     Reconstruct(reconstruct::Arguments),
     /// Shows what a model folder or a weights file holds and whether it fits.
     Inspect(inspect::Arguments),
-    /// Measures the tokenizer on held-out pictures, beside the mean picture and PCA.
-    Eval(eval::Arguments),
+    /// Measures the tokenizer on held-out pictures, beside the mean picture and PCA; or samples; or guidance.
+    Eval(Box<eval::Arguments>),
     /// Trains a tokenizer or a generator, packs trained runs as a model folder, or reports on a run.
     #[command(subcommand)]
     Train(Box<train::Train>),

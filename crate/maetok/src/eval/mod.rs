@@ -19,7 +19,7 @@ mod product;
 mod standardise;
 
 #[cfg(feature = "train")]
-pub use frechet::{Moments, frechet_distance};
+pub use frechet::{FrechetReference, Moments, frechet_distance};
 #[cfg(feature = "train")]
 pub use linear_probe::{LinearProbe, ProbeTraining};
 pub use manifold::{PrecisionRecall, precision_recall};

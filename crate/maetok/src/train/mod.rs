@@ -24,7 +24,6 @@ pub mod run_folder;
 pub mod schedule;
 pub mod teacher;
 mod tokenizer;
-pub mod yardstick;
 
 #[cfg(test)]
 mod parity;
