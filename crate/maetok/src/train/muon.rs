@@ -99,9 +99,8 @@ mod tests {
     #[test]
     fn query_key_and_value_are_matrices_of_their_own() {
         let device = Device::flex();
-        let parts = [1.0, 30.0, 0.01].map(|size| {
-            Tensor::<2>::random([16, 16], Distribution::Normal(0.0, size), &device)
-        });
+        let parts =
+            [1.0, 30.0, 0.01].map(|size| Tensor::<2>::random([16, 16], Distribution::Normal(0.0, size), &device));
         let joined: Tensor<1> = Tensor::cat(parts.to_vec(), 1).flatten(0, 1);
         let got = update(joined, &Shape::new([16, 48])).reshape([16, 48]);
         for (at, part) in parts.into_iter().enumerate() {

@@ -145,7 +145,9 @@ impl Step<'_> {
         let (beta_1, beta_2) = (f64::from(beta_1), f64::from(beta_2));
         let (first, second) = (grad.clone() * (1.0 - beta_1), grad.square() * (1.0 - beta_2));
         let (first, second, updates) = match known {
-            Some(Moments { first: m, second: Some(v), updates }) => (m * beta_1 + first, v * beta_2 + second, updates + 1),
+            Some(Moments { first: m, second: Some(v), updates }) => {
+                (m * beta_1 + first, v * beta_2 + second, updates + 1)
+            }
             _ => (first, second, 1),
         };
         // The means started at zero and are too small by these factors.
