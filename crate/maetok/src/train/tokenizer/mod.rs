@@ -32,7 +32,7 @@ use super::optimiser::{Optimiser, clip_by_global_norm, with_stable_ids};
 use super::parallel::gradients;
 use super::prefetch::Prefetch;
 use super::run_folder::{RunFolder, read};
-use super::{evaluation, hog};
+use super::{evaluation, hog, provenance};
 use crate::checkpoint::{self, Storage};
 use crate::rng::Rng;
 use crate::tokenizer::masking::{mask_ratio, masked_count, random_masks};
@@ -99,6 +99,9 @@ impl TokenizerTrainer {
                 Pictures::read(&split.train, config.image_size, None)?
             }
         };
+        if held_out.is_some() {
+            notices.extend(measured.notices());
+        }
         let measured_indices = measured.subset(settings.evaluate_pictures);
 
         let device = device.clone().autodiff();
@@ -130,8 +133,8 @@ impl TokenizerTrainer {
             optimiser = optimiser.restore(&read(&path)?, &path, &device.clone().inner())?;
             state = read_state(&from)?;
         }
-        folder.write_json("run.json", &settings)?;
         folder.write("config.json", config.to_json().as_bytes())?;
+        provenance::record(&folder, &settings, state.step, &pictures, &mut notices)?;
 
         let teachers = Teachers::load(&settings.teachers, &device)?;
         let batches = Prefetch::new(state.step, batch::maker(&settings, &config, pictures))?;
