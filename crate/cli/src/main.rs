@@ -1,11 +1,12 @@
 //! `maetok`: sample pictures, reconstruct pictures, inspect models, measure them, train.
 //!
 //! Thin: every command calls the library's pipeline, as the page does. Whatever goes wrong ends with one sentence on
-//! stderr and exit status 2.
+//! stderr and exit status 2; a run that was stopped by Ctrl-C with one and status 130.
 
 mod eval;
 mod files;
 mod inspect;
+mod interrupt;
 mod progress;
 mod reconstruct;
 mod refusal;
@@ -74,7 +75,10 @@ fn answer() -> ExitCode {
     };
     match run(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => refused(&refusal::of_error(&error)),
+        Err(error) => {
+            let code = refused(&refusal::of_error(&error));
+            if error.is::<interrupt::Stopped>() { ExitCode::from(interrupt::STATUS) } else { code }
+        }
     }
 }
 

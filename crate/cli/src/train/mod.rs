@@ -5,7 +5,8 @@ mod objective;
 mod recipe;
 mod report;
 
-use std::path::PathBuf;
+use std::io::{self, IsTerminal as _};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::builder::NonEmptyStringValueParser;
@@ -16,11 +17,12 @@ use maetok::tokenizer::{TokenizerConfig, VitSize};
 use maetok::train::latents::Source;
 use maetok::train::losses::Times;
 use maetok::train::pack::{Pack, pack};
+use maetok::train::provenance::name_device;
 use maetok::train::schedule::Schedule;
 use maetok::train::{DiffusionTrainer, DiffusionTraining, Pace, Start, Summary, TokenizerTrainer, TokenizerTraining};
 
-use crate::files;
 use crate::settings::{choice, number, numbers};
+use crate::{files, interrupt};
 
 /// The recipe of a new run for which none is named.
 const RECIPE: &str = "toon-64";
@@ -58,7 +60,7 @@ pub enum Train {
     Diffusion(DiffusionArgs),
     /// Writes trained runs as a model folder, in f16.
     Pack(PackArgs),
-    /// Writes a run's curves and sample grids as one HTML file.
+    /// Writes the curves, sample grids and settings of a run, or of several side by side, as one HTML file.
     Report(report::ReportArgs),
 }
 
@@ -320,13 +322,16 @@ fn tokenizer(args: &TokenizerArgs) -> Result<()> {
     config.validate()?;
 
     let (device, info) = files::device(choice)?;
+    let stop = settings.pace.stop.clone();
+    waiting(&settings.data);
     let mut trainer = TokenizerTrainer::new(settings, config, &args.common.out, args.common.resume, &device)?;
     for notice in trainer.notices() {
         files::say(notice);
     }
     files::say(&format!("tokenizer with {} parameters on {} ({})", trainer.parameters(), info.name, info.backend));
-    told(&trainer.run()?);
-    Ok(())
+    name_device(&args.common.out, &format!("{} ({})", info.name, info.backend))?;
+    interrupt::watch(&stop)?;
+    told(&trainer.run()?, "tokenizer", &args.common.out)
 }
 
 /// The sizes of a new run: those of the model it goes on from, if there is one, with the recipe's masks.
@@ -372,13 +377,16 @@ fn diffusion(args: &DiffusionArgs) -> Result<()> {
     config.validate()?;
 
     let (device, info) = files::device(choice)?;
+    let stop = settings.pace.stop.clone();
+    waiting(&settings.data);
     let mut trainer = DiffusionTrainer::new(settings, config, &args.common.out, args.common.resume, &device)?;
     for notice in trainer.notices() {
         files::say(notice);
     }
     files::say(&format!("generator with {} parameters on {} ({})", trainer.parameters(), info.name, info.backend));
-    told(&trainer.run()?);
-    Ok(())
+    name_device(&args.common.out, &format!("{} ({})", info.name, info.backend))?;
+    interrupt::watch(&stop)?;
+    told(&trainer.run()?, "diffusion", &args.common.out)
 }
 
 /// What was decided when a run began is not to be ignored, and not to be changed in its files either.
@@ -414,8 +422,20 @@ fn package(args: &PackArgs) -> Result<()> {
     Ok(())
 }
 
-fn told(summary: &Summary) {
+/// Says what takes so long before the first update, to a person only: elsewhere a refusal is all that is said.
+fn waiting(data: &Path) {
+    if io::stderr().is_terminal() {
+        files::say(&format!("reading the pictures in {}", data.display()));
+    }
+}
+
+/// Says where the run ended; `what` was trained into `out`.
+fn told(summary: &Summary, what: &str, out: &Path) -> Result<()> {
+    if summary.stopped {
+        return Err(interrupt::Stopped::new(summary, what, out).into());
+    }
     files::say(&format!("step {}: saved in {}", summary.state.step, summary.checkpoint.display()));
+    Ok(())
 }
 
 fn rate(schedule: &mut Schedule, common: &Common) {

@@ -1,6 +1,7 @@
 //! The latents a generator learns from: every training picture, and its mirror image where wanted, through the frozen
 //! tokenizer, once.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::data::{Draw, Pictures};
 use super::run_folder::{RunFolder, read, read_json};
-use super::{evaluation, progress};
+use super::{board, evaluation};
 use crate::checkpoint::{self, Storage, sha256_hex};
 use crate::tokenizer::{Tokenizer, TokenizerConfig};
 use crate::{Error, Result};
@@ -146,6 +147,8 @@ impl Latents {
         }
         let latents = Self::encode(&tokenizer, pictures, length, mirror, quiet, device)?;
         let bytes: Vec<u8> = latents.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        // What says that the values are right goes before they do and comes after them.
+        let _ = fs::remove_file(folder.path(ABOUT));
         folder.write(VALUES, &bytes)?;
         folder.write_json(ABOUT, &about)?;
         Ok(latents)
@@ -166,7 +169,7 @@ impl Latents {
         let sides = if mirror { &[false, true][..] } else { &[false] };
         let both = |index| sides.iter().map(move |mirrored| Draw { index, mirrored: *mirrored });
         let all: Vec<Draw> = (0..pictures.len()).flat_map(both).collect();
-        let bar = progress::bar(all.len() as u64, "pictures encoded", quiet);
+        let bar = board::bar(all.len() as u64, "pictures encoded", quiet);
         // A CPU backend spreads matrix products over the cores but computes element by element on one: batches side
         // by side keep all of them busy.
         let encoded: Vec<Vec<f32>> = all

@@ -5,6 +5,8 @@
 //! JSON lines, safetensors under the official key names.
 
 pub mod adversarial;
+mod board;
+mod clock;
 pub mod data;
 mod diffusion;
 pub mod drive;
@@ -12,6 +14,7 @@ pub mod ema;
 pub mod evaluation;
 pub mod hog;
 pub mod latents;
+pub mod log;
 pub mod losses;
 pub mod muon;
 pub mod objective;
@@ -20,8 +23,12 @@ pub mod pack;
 mod parallel;
 mod prefetch;
 mod progress;
+pub mod provenance;
 pub mod run_folder;
+mod saving;
 pub mod schedule;
+pub mod stop;
+mod story;
 pub mod teacher;
 mod tokenizer;
 

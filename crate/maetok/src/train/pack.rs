@@ -12,7 +12,8 @@ use super::data::Split;
 use super::diffusion::DiffusionTraining;
 use super::drive::{State, read_state};
 use super::latents::{Source, trained_on};
-use super::run_folder::{RunFolder, read, read_json};
+use super::log;
+use super::run_folder::{LOG, RunFolder, read, read_json};
 use crate::checkpoint::{self, ClassEntry, Folder, Manifest, Part, Storage, write_folder};
 use crate::diffusion::GeneratorConfig;
 use crate::tokenizer::TokenizerConfig;
@@ -184,10 +185,9 @@ fn told(state: &State) -> String {
 
 /// The last measurement up to `step` in a run's log.
 fn measured(run: &Path, step: u64) -> Vec<(String, String)> {
-    let text = fs::read_to_string(run.join("log.jsonl")).unwrap_or_default();
-    let lines = text.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let up_to = |line: &Value| line["step"].as_u64().is_some_and(|at| at <= step);
-    for line in lines.filter(up_to) {
+    let text = fs::read_to_string(run.join(LOG)).unwrap_or_default();
+    for (_, line) in log::lines(&text).rev().filter(|(at, _)| *at <= step) {
+        let line = Value::Object(line);
         if let Some(psnr) = line["psnr"].as_f64() {
             let mut found =
                 vec![("held-out PSNR".to_owned(), format!("{psnr:.2} dB over {} pictures", line["pictures"]))];

@@ -158,6 +158,7 @@ fn a_run_that_is_asked_to_stop_saves_and_can_be_resumed() {
     let mut first = trainer(false);
     fs::write(run.join("stop"), "").unwrap();
     assert_eq!(first.run().unwrap().state.step, 1);
+    drop(first);
     assert_eq!(trainer(true).run().unwrap().state.step, 4);
 }
 
@@ -299,6 +300,24 @@ fn unreadable_pictures_are_left_out_by_name() {
     let notices = pictures.notices();
     assert_eq!(notices.len(), 1);
     assert!(notices[0].contains("broken.png"), "{notices:?}");
+}
+
+#[test]
+fn many_unreadable_pictures_are_counted_and_a_class_that_lost_all_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    draw_pictures(dir.path(), 4);
+    fs::create_dir(dir.path().join("lost")).unwrap();
+    for number in 0..20 {
+        fs::write(dir.path().join(format!("lost/{number:02}.png")), b"not a picture").unwrap();
+    }
+    let pictures = Pictures::read(dir.path(), SIZE, None).unwrap();
+    let notices = pictures.notices();
+    assert_eq!(notices.len(), 7, "{notices:?}");
+    assert!(notices[0].contains("00.png") && notices[4].contains("04.png"), "{notices:?}");
+    assert_eq!(notices[5], "left out 15 more; of 24 pictures, 4 are used");
+    assert_eq!(notices[6], "the class lost has no readable picture: all 20 were left out");
+    let drawn = Sampler::new(&pictures, 0, 64, false, true).draw(0);
+    assert!(drawn.iter().all(|draw| draw.index < 4), "a run goes on with the others");
 }
 
 #[test]

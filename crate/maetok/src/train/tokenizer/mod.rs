@@ -44,11 +44,11 @@ use super::adversarial::adversary;
 use super::data::{Pictures, Split, stream};
 use super::drive::{MOMENTS, Soundness, State, Summary, Training, drive, read_state};
 use super::ema::{Ema, decay_at};
-use super::evaluation;
 use super::latents::Source;
 use super::optimiser::{Optimiser, clip_by_global_norm, with_stable_ids};
 use super::prefetch::Prefetch;
 use super::run_folder::{RunFolder, read};
+use super::{evaluation, provenance};
 use crate::checkpoint::{self, Storage};
 use crate::rng::Rng;
 use crate::tokenizer::masking::{mask_ratio, masked_count, random_masks};
@@ -130,6 +130,9 @@ impl TokenizerTrainer {
                 Pictures::read(&split.train, config.image_size, None)?
             }
         };
+        if held_out.is_some() {
+            notices.extend(measured.notices());
+        }
         let measured_indices = measured.subset(settings.evaluate_pictures);
 
         device.seed(settings.seed);
@@ -166,8 +169,8 @@ impl TokenizerTrainer {
             opponent = opponent.map(|opponent| opponent.resume(&from)).transpose()?;
             state = read_state(&from)?;
         }
-        folder.write_json("run.json", &settings)?;
         folder.write("config.json", config.to_json().as_bytes())?;
+        provenance::record(&folder, &settings, state.step, &pictures, &mut notices)?;
 
         let batches = Prefetch::new(state.step, batch::maker(&settings, &config, pictures))?;
         Ok(Self {
