@@ -82,16 +82,16 @@ mod tests {
     #[test]
     fn all_directions_of_a_matrix_get_about_the_same_step() {
         let device = Device::flex();
-        for (rows, columns) in [(24, 40), (40, 24), (32, 32)] {
-            // Singular values from 1 down to 1 / 400.
+        for (rows, columns) in [(24, 56), (56, 24)] {
+            // Singular values from 1 down to about 1 / 300.
             let left = Tensor::<2>::random([rows, 8], Distribution::Default, &device);
             let right = Tensor::<2>::random([8, columns], Distribution::Default, &device);
-            let noise = Tensor::<2>::random([rows, columns], Distribution::Normal(0.0, 0.02), &device);
+            let noise = Tensor::<2>::random([rows, columns], Distribution::Normal(0.0, 0.1), &device);
             let momentum: Tensor<1> = (left.matmul(right) + noise).flatten(0, 1);
             let before = singular_values(&momentum, rows, columns);
             let after = singular_values(&update(momentum, &Shape::new([rows, columns])), rows, columns);
             let unit = scale(rows, columns);
-            assert!(before[0] / before[10] > 50.0, "{before:?}");
+            assert!(before[0] / before[23] > 100.0, "{before:?}");
             assert!(after.iter().all(|value| (0.3..1.3).contains(&(value / unit))), "{after:?} over {unit}");
         }
     }
