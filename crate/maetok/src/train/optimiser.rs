@@ -13,6 +13,7 @@ use burn::tensor::{Device, Shape, Tensor};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
+use super::drive::{check_not_negative, check_positive};
 use super::muon;
 use crate::checkpoint::is_variant;
 use crate::{Error, Result};
@@ -38,6 +39,21 @@ impl AdamW {
     /// An optimiser that has not made an update yet.
     pub fn init(self) -> Optimiser {
         Optimiser { settings: self, moments: HashMap::new() }
+    }
+
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for one that makes no sense.
+    pub fn validate(&self) -> Result<()> {
+        let memories = [("beta_1", Some(self.beta_1)), ("beta_2", Some(self.beta_2)), ("muon", self.muon)];
+        for (name, memory) in memories {
+            if let Some(memory) = memory.filter(|memory| !(0.0..1.0).contains(memory)) {
+                return Err(Error::setting(name, memory, "at least 0 and below 1"));
+            }
+        }
+        check_positive(&[("epsilon", f64::from(self.epsilon))])?;
+        check_not_negative(&[("weight decay", f64::from(self.weight_decay))])
     }
 }
 
@@ -157,13 +173,19 @@ impl Step<'_> {
     }
 
     /// Muon's change of a matrix, with Nesterov's look ahead.
-    fn muon(&self, memory: f64, known: Option<Moments>, grad: Tensor<1>, shape: &Shape) -> (Tensor<1>, Moments) {
+    fn muon(
+        &self,
+        memory: f64,
+        known: Option<Moments>,
+        grad: Tensor<1>,
+        (shape, matrices): (&Shape, usize),
+    ) -> (Tensor<1>, Moments) {
         let (momentum, updates) = match known {
             Some(Moments { first, second: None, updates }) => (first * memory + grad.clone(), updates + 1),
             _ => (grad.clone(), 1),
         };
         let ahead = grad + momentum.clone() * memory;
-        (muon::update(ahead, shape), Moments { first: momentum, second: None, updates })
+        (muon::update(ahead, shape, matrices), Moments { first: momentum, second: None, updates })
     }
 }
 
@@ -187,8 +209,8 @@ impl ModuleMapper for Step<'_> {
         let shape = tensor.shape();
         let grad: Tensor<1> = grad.flatten(0, D - 1);
         let known = self.optimiser.moments.remove(&id);
-        let (change, moments) = match muon.filter(|_| D == 2 && muon::is_for(&self.path)) {
-            Some(memory) => self.muon(f64::from(memory), known, grad, &shape),
+        let (change, moments) = match muon.zip(muon::matrices(&self.path)) {
+            Some((memory, matrices)) => self.muon(f64::from(memory), known, grad, (&shape, matrices)),
             None => self.adamw(known, grad),
         };
         let change: Tensor<D> = change.reshape(shape);
@@ -282,6 +304,82 @@ impl ModuleVisitor for Scale<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(grad) = self.grads.remove::<D>(param.id) {
             self.grads.register(param.id, grad.mul_scalar(self.factor));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Distribution;
+
+    use super::*;
+    use crate::diffusion::{GeneratorConfig, LightningConfig, SitConfig};
+
+    const MUON: AdamW = AdamW { beta_1: 0.9, beta_2: 0.95, epsilon: 1e-8, weight_decay: 0.0, muon: Some(0.95) };
+
+    /// Names of parameters, and a gradient for each.
+    #[derive(Default)]
+    struct Named {
+        path: Vec<String>,
+        names: Vec<(String, ParamId)>,
+        grads: GradientsParams,
+    }
+
+    impl ModuleVisitor for Named {
+        fn enter_module(&mut self, name: &str, _container: &str) {
+            self.path.push(name.to_owned());
+        }
+
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.pop();
+        }
+
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.names.push((self.path.join("."), param.id));
+            let device = param.val().device().inner();
+            let grad = Tensor::<D>::random(param.val().shape(), Distribution::Default, &device);
+            self.grads.register(param.id, grad);
+        }
+    }
+
+    /// Names of the parameters that Muon updated, by the memory that only AdamW keeps.
+    fn with_muon<M: Module>(module: M) -> Vec<String> {
+        let module = with_stable_ids(module);
+        let mut named = Named::default();
+        module.visit(&mut named);
+        let mut optimiser = MUON.init();
+        optimiser.step(1e-3, module, named.grads);
+        let of_muon = |id: &ParamId| optimiser.moments[id].second.is_none();
+        named.names.into_iter().filter(|(_, id)| of_muon(id)).map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn muon_is_for_the_matrices_of_attention_and_mlp_in_every_network() {
+        let device = Device::flex();
+        let tokenizer = with_muon(crate::train::tests::tiny().init(&device).unwrap());
+        let sit = SitConfig { width: 32, depth: 2, heads: 2, ..SitConfig::toon(2) };
+        let sit = with_muon(GeneratorConfig::from(sit).init(&device).unwrap());
+        let lightning = LightningConfig { width: 32, depth: 2, heads: 2, ..LightningConfig::toon(2) };
+        let lightning = with_muon(GeneratorConfig::from(lightning).init(&device).unwrap());
+        let config = crate::train::tests::tiny();
+        for (names, blocks) in [(tokenizer, config.encoder.depth + config.decoder.depth), (sit, 2), (lightning, 2)] {
+            assert_eq!(names.len(), 4 * blocks, "qkv, proj and two layers of the MLP in each of {blocks}: {names:?}");
+            assert_eq!(names.iter().filter(|name| name.ends_with("attn.qkv.weight")).count(), blocks, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_make_no_sense_are_refused_by_name() {
+        assert!(MUON.validate().is_ok());
+        for (settings, name) in [
+            (AdamW { muon: Some(1.5), ..MUON }, "muon"),
+            (AdamW { muon: Some(f32::NAN), ..MUON }, "muon"),
+            (AdamW { beta_2: 1.0, ..MUON }, "beta_2"),
+            (AdamW { epsilon: 0.0, ..MUON }, "epsilon"),
+            (AdamW { weight_decay: -1.0, ..MUON }, "weight decay"),
+        ] {
+            let refused = settings.validate().unwrap_err();
+            assert!(matches!(refused, Error::Setting { name: n, .. } if n == name), "{refused}");
         }
     }
 }

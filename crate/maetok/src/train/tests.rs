@@ -10,7 +10,7 @@ use image::{Rgb, RgbImage};
 use safetensors::SafeTensors;
 
 use super::data::{Draw, Pictures, Sampler};
-use super::optimiser::with_stable_ids;
+use super::optimiser::{AdamW, with_stable_ids};
 use super::schedule::Schedule;
 use super::{DiffusionTrainer, DiffusionTraining, Pace, Start, TokenizerTrainer, TokenizerTraining, pack};
 use crate::checkpoint::{self, ModelFiles, Storage};
@@ -127,13 +127,23 @@ pub(super) fn as_of(run: &Path, step: u64, copy: &Path) {
 
 #[test]
 fn a_resumed_run_goes_on_exactly_where_it_stopped() {
+    resumes_exactly(None);
+}
+
+#[test]
+fn a_resumed_run_with_muon_goes_on_exactly_where_it_stopped() {
+    resumes_exactly(Some(0.95));
+}
+
+fn resumes_exactly(muon: Option<f32>) {
     let dir = tempfile::tempdir().unwrap();
     draw_pictures(&dir.path().join("data"), 10);
     let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
     let train = |out: &Path, resume: bool| {
         let settings = settings(&dir.path().join("data"), 6);
         let pace = Pace { checkpoint_every: 3, ..settings.pace.clone() };
-        let settings = TokenizerTraining { pace, workers: 2, ..settings };
+        let adamw = AdamW { muon, ..settings.adamw };
+        let settings = TokenizerTraining { pace, workers: 2, adamw, ..settings };
         TokenizerTrainer::new(settings, tiny(), out, resume, &Device::flex()).unwrap().run().unwrap();
     };
     train(&whole, false);
@@ -169,7 +179,7 @@ fn a_frozen_encoder_stays_as_it_is_while_the_decoder_learns() {
     let settings = TokenizerTraining {
         unmask_from: Some(0.0),
         freeze_encoder: true,
-        adamw: super::optimiser::AdamW { weight_decay: 0.0, ..TokenizerTraining::default().adamw },
+        adamw: AdamW { weight_decay: 0.0, ..TokenizerTraining::default().adamw },
         ..settings(&dir.path().join("data"), 3)
     };
     let mut trainer = TokenizerTrainer::new(settings, tiny(), &dir.path().join("run"), false, &Device::flex()).unwrap();

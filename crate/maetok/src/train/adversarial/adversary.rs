@@ -79,6 +79,7 @@ impl AdversarialSettings {
     /// [`Error::Setting`] for one that makes no sense.
     pub fn validate(&self) -> Result<()> {
         check_positive(&[("adversarial-weight", self.weight), ("adversarial-clip", self.clip)])?;
+        self.adamw.validate()?;
         for (name, value) in [("lecam", self.lecam), ("consistency", self.consistency)] {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(Error::setting(name, value, "a number from 0 up"));

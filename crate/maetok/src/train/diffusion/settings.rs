@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::diffusion::{GeneratorConfig, PathType};
-use crate::train::drive::{Pace, check_not_negative, check_positive};
+use crate::train::drive::{Pace, check_positive};
 use crate::train::losses::Times;
 use crate::train::optimiser::AdamW;
 use crate::train::run_folder::{RunFolder, read, read_json};
@@ -105,6 +105,6 @@ impl DiffusionTraining {
         if !(0.0..1.0).contains(&self.ema) {
             return Err(Error::setting("ema", self.ema, "at least 0 and below 1"));
         }
-        check_not_negative(&[("weight decay", f64::from(self.adamw.weight_decay))])
+        self.adamw.validate()
     }
 }

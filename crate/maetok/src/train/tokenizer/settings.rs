@@ -169,7 +169,8 @@ impl TokenizerTraining {
         if self.unmask_from.is_some_and(|from| !(0.0..=1.0).contains(&from)) {
             return Err(Error::setting("unmask-from", self.unmask_from.unwrap_or(f64::NAN), "a share from 0 to 1"));
         }
-        check_not_negative(&[("hog", self.hog), ("weight decay", f64::from(self.adamw.weight_decay))])?;
+        self.adamw.validate()?;
+        check_not_negative(&[("hog", self.hog)])?;
         if self.hog > 0.0 || !self.teachers.is_empty() {
             let (width, depth, heads) = self.hog_decoder;
             VitSize { width, depth, heads }.check()?;
