@@ -11,6 +11,7 @@ mod progress;
 mod reconstruct;
 mod refusal;
 mod sample;
+mod sampling;
 mod settings;
 mod train;
 

@@ -11,8 +11,7 @@ use clap::{Args, Subcommand};
 use maetok::Error;
 use maetok::device::DeviceChoice;
 use maetok::measure::{Data, Judge};
-use maetok::pipeline::{Pipeline, SampleRequest};
-use maetok::sampler::SamplerKind;
+use maetok::pipeline::Pipeline;
 
 use crate::files;
 use crate::settings::{number, numbers};
@@ -108,31 +107,6 @@ impl Common {
     fn data_folder(&self) -> Result<&PathBuf> {
         // clap has seen to it.
         self.data.as_ref().ok_or_else(|| anyhow::anyhow!("--data is missing: the folder with the pictures."))
-    }
-}
-
-/// How samples are drawn, as for `maetok sample`.
-#[derive(Args)]
-struct Sampling {
-    /// Seed of the first sample; the others count up from it.
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true,
-        value_parser = number::<u64>("seed", "a number from 0 to 18446744073709551615"))]
-    seed: u64,
-    /// Steps from noise to picture, 1 to 1000.
-    #[arg(long, default_value_t = 25, allow_negative_numbers = true,
-        value_parser = number::<usize>("steps", "a number from 1 to 1000"))]
-    steps: usize,
-    /// Integrator: euler, heun or sde.
-    #[arg(long, default_value = "euler")]
-    sampler: String,
-}
-
-impl Sampling {
-    /// A request with this guidance, of no class in particular.
-    fn request(&self, guidance: f64, interval: [f64; 2]) -> Result<SampleRequest, Error> {
-        let sampler = self.sampler.parse::<SamplerKind>()?;
-        let (seed, steps) = (self.seed, self.steps);
-        Ok(SampleRequest { class: 0, seed, steps, guidance, interval: interval.into(), sampler })
     }
 }
 

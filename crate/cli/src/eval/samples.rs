@@ -11,7 +11,8 @@ use maetok::measure::novelty::{Nearness, Spread};
 use maetok::measure::samples::{self, Against, Report, Set, Settings};
 use maetok::measure::verdict::Share;
 
-use super::{Common, Sampling, interval};
+use super::{Common, interval};
+use crate::sampling::Sampling;
 use crate::settings::number;
 use crate::{files, progress};
 
@@ -58,7 +59,8 @@ pub struct Samples {
 pub fn run(arguments: &Samples) -> Result<()> {
     let settings = Settings {
         samples: arguments.samples,
-        sampling: arguments.sampling.request(arguments.guidance, arguments.interval)?,
+        // Of no class in particular: the mix says which.
+        sampling: arguments.sampling.request(0, arguments.guidance, arguments.interval)?,
         fit: arguments.fit,
         mix: arguments.mix.parse::<Mix>()?,
         against: arguments.against.parse::<Against>()?,

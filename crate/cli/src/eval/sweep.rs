@@ -5,7 +5,8 @@ use clap::Args;
 use maetok::measure::Mix;
 use maetok::measure::sweep::{self, Cell, Report, Settings};
 
-use super::{Common, Sampling, interval};
+use super::{Common, interval};
+use crate::sampling::Sampling;
 use crate::settings::number;
 use crate::{files, progress};
 
@@ -45,7 +46,8 @@ pub fn run(arguments: &Sweep) -> Result<()> {
     };
     let settings = Settings {
         samples: arguments.samples,
-        sampling: arguments.sampling.request(1.0, [0.0, 1.0])?,
+        // Of no class in particular: the mix says which.
+        sampling: arguments.sampling.request(0, 1.0, [0.0, 1.0])?,
         scales: arguments.guidance.clone(),
         intervals: intervals.into_iter().map(Into::into).collect(),
         fit: arguments.fit,
