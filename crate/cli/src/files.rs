@@ -19,6 +19,8 @@ pub const WEIGHTS: u64 = 16 << 30;
 
 /// The shipped model, relative to the source tree or the program.
 const SHIPPED: &str = "assets/models/toon-64";
+/// The network that judges pictures, likewise.
+const NETWORK: &str = "assets/networks/efficientnet-lite0/model.safetensors";
 
 /// One line on stderr.
 pub fn say(text: &str) {
@@ -47,8 +49,7 @@ fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// The folder named, or the shipped model's: below the current directory, beside the program, or in the source tree
-/// that the program was built from.
+/// The folder named, or the shipped model's.
 pub fn model_folder(named: Option<&Path>) -> Result<PathBuf> {
     if let Some(dir) = named {
         if dir.join("manifest.json").is_file() {
@@ -56,16 +57,31 @@ pub fn model_folder(named: Option<&Path>) -> Result<PathBuf> {
         }
         bail!("There is no model at {}: it has no manifest.json.", dir.display());
     }
-    let program = std::env::current_exe().ok();
-    let beside = program.as_deref().and_then(Path::parent).map(|dir| dir.join(SHIPPED));
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(SHIPPED);
-    let places = [Some(PathBuf::from(SHIPPED)), beside, Some(source)];
-    match places.into_iter().flatten().find(|dir| dir.join("manifest.json").is_file()) {
+    match shipped(SHIPPED, |dir| dir.join("manifest.json").is_file()) {
         Some(dir) => Ok(dir),
         None => {
             bail!("There is no model at {SHIPPED}, neither here nor beside the program; name one with --model DIR.")
         }
     }
+}
+
+/// Something of this project that is `there`: below the current directory, beside the program, or in the source tree
+/// that the program was built from.
+fn shipped(path: &str, there: impl Fn(&Path) -> bool) -> Option<PathBuf> {
+    let program = std::env::current_exe().ok();
+    let beside = program.as_deref().and_then(Path::parent).map(|dir| dir.join(path));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    let places = [Some(PathBuf::from(path)), beside, Some(source)];
+    places.into_iter().flatten().find(|place| there(place))
+}
+
+/// The bytes of EfficientNet-Lite0's weights: the file named, or that of this project.
+pub fn feature_network(named: Option<&Path>) -> Result<Vec<u8>> {
+    let found = named.map(Path::to_owned).or_else(|| shipped(NETWORK, Path::is_file));
+    let Some(path) = found else {
+        bail!("There is no {NETWORK}, neither here nor beside the program; name one with --network FILE.");
+    };
+    input(&path, SMALL)
 }
 
 /// The verified files of a model folder.

@@ -1,15 +1,17 @@
 //! `maetok`: sample pictures, reconstruct pictures, inspect models, measure them, train.
 //!
 //! Thin: every command calls the library's pipeline, as the page does. Whatever goes wrong ends with one sentence on
-//! stderr and exit status 2.
+//! stderr and exit status 2; a run that was stopped by Ctrl-C with one and status 130.
 
 mod eval;
 mod files;
 mod inspect;
+mod interrupt;
 mod progress;
 mod reconstruct;
 mod refusal;
 mod sample;
+mod sampling;
 #[cfg(feature = "remote")]
 mod serve;
 mod settings;
@@ -39,6 +41,7 @@ const EXAMPLES: &str = "Examples:
   cat photo.jpg | maetok reconstruct - --json
   maetok inspect assets/models/toon-64
   maetok eval --data data/toon-64
+  maetok eval samples --data data/toon-64 --guidance 2 --json
   maetok train tokenizer --data data/toon-64 --out runs/tokenizer --minutes 60
   maetok train diffusion --data data/toon-64 --tokenizer runs/tokenizer --out runs/sit --minutes 60
   maetok train report runs/sit
@@ -52,8 +55,8 @@ enum Command {
     Reconstruct(reconstruct::Arguments),
     /// Shows what a model folder or a weights file holds and whether it fits.
     Inspect(inspect::Arguments),
-    /// Measures the tokenizer on held-out pictures, beside the mean picture and PCA.
-    Eval(eval::Arguments),
+    /// Measures the tokenizer on held-out pictures, beside the mean picture and PCA; or samples; or guidance.
+    Eval(Box<eval::Arguments>),
     /// Trains a tokenizer or a generator, packs trained runs as a model folder, or reports on a run.
     #[command(subcommand)]
     Train(Box<train::Train>),
@@ -78,7 +81,10 @@ fn answer() -> ExitCode {
     };
     match run(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => refused(&refusal::of_error(&error)),
+        Err(error) => {
+            let code = refused(&refusal::of_error(&error));
+            if error.is::<interrupt::Stopped>() { ExitCode::from(interrupt::STATUS) } else { code }
+        }
     }
 }
 

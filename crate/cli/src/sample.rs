@@ -10,8 +10,8 @@ use maetok::checkpoint::Manifest;
 use maetok::device::DeviceChoice;
 use maetok::image::{RgbImage, grid};
 use maetok::pipeline::SampleRequest;
-use maetok::sampler::SamplerKind;
 
+use crate::sampling::Sampling;
 use crate::settings::{number, numbers};
 use crate::{files, progress};
 
@@ -28,14 +28,8 @@ pub struct Arguments {
     /// Class by name or number; `maetok inspect` lists them.
     #[arg(long, allow_negative_numbers = true)]
     class: String,
-    /// The same seed gives the same picture on every machine; from 0 to 18446744073709551615.
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true,
-        value_parser = number::<u64>("seed", "a number from 0 to 18446744073709551615"))]
-    seed: u64,
-    /// Steps from noise to picture, 1 to 1000.
-    #[arg(long, default_value_t = 25, allow_negative_numbers = true,
-        value_parser = number::<usize>("steps", "a number from 1 to 1000"))]
-    steps: usize,
+    #[command(flatten)]
+    sampling: Sampling,
     /// How strongly to insist on the class, 1 (not at all) to 20.
     #[arg(long, default_value_t = 2.0, allow_negative_numbers = true,
         value_parser = number::<f64>("guidance", "a number from 1 (off) to 20"))]
@@ -44,9 +38,6 @@ pub struct Arguments {
     #[arg(long, value_name = "LOW,HIGH", default_value = "0,1", allow_hyphen_values = true,
         value_parser = numbers::<f64, 2>("interval", ',', "two numbers with a comma between, as in 0,0.75"))]
     interval: [f64; 2],
-    /// Integrator: euler, heun or sde.
-    #[arg(long, default_value = "euler")]
-    sampler: String,
     /// PNG file to write; - is the standard output.
     #[arg(long)]
     out: PathBuf,
@@ -80,16 +71,9 @@ impl Arguments {
         if !(1..=MAX_GRID).contains(&count) {
             return Err(Error::setting("grid", count, GRID).into());
         }
-        let first = SampleRequest {
-            class: self.class(manifest)?,
-            seed: self.seed,
-            steps: self.steps,
-            guidance: self.guidance,
-            interval: self.interval.into(),
-            sampler: self.sampler.parse::<SamplerKind>()?,
-        };
+        let first = self.sampling.request(self.class(manifest)?, self.guidance, self.interval)?;
         first.validate(manifest)?;
-        let seed = |at: usize| self.seed.wrapping_add(at as u64);
+        let seed = |at: usize| first.seed.wrapping_add(at as u64);
         Ok((0..count).map(|at| SampleRequest { seed: seed(at), ..first.clone() }).collect())
     }
 }
@@ -106,7 +90,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let (pipeline, device) = files::pipeline(&model, device)?;
 
     let started = Instant::now();
-    let bar = progress::bar(requests.len() * arguments.steps);
+    let bar = progress::bar(requests.len() * arguments.sampling.steps);
     let mut tiles: Vec<RgbImage> = Vec::with_capacity(requests.len());
     for request in requests {
         tiles.push(pollster::block_on(pipeline.sample(request, |_| bar.inc(1)))?);

@@ -1,8 +1,9 @@
 //! Runs the real program on a small random model, with good input and with every bad input we could think of.
 
 mod common;
+#[path = "common/tiny_model.rs"]
+mod tiny_model;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,12 +12,9 @@ use std::sync::OnceLock;
 
 use common::{name, program, refused, sentence, succeeded, text};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
-use maetok::Device;
-use maetok::checkpoint::{ClassEntry, Folder, Manifest, Part, Storage, save, sha256_hex, shapes, write_folder};
-use maetok::diffusion::SitConfig;
-use maetok::rng::Rng;
-use maetok::tokenizer::{TokenizerConfig, VitSize};
+use maetok::checkpoint::sha256_hex;
 use serde_json::Value;
+use tiny_model::write_model;
 
 /// A model folder with random weights; the directory lives as long as the test process.
 fn model() -> &'static Path {
@@ -24,53 +22,10 @@ fn model() -> &'static Path {
     let (_, path) = MODEL.get_or_init(|| {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("tiny");
-        write_model(&path);
+        write_model(&path, true);
         (dir, path)
     });
     path
-}
-
-/// Random values for every tensor: fresh weights are zero where it matters (adaLN, the last layer), and then nothing
-/// depends on the noise.
-fn random(shapes: Vec<(String, Vec<usize>)>) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
-    let mut rng = Rng::new(1, 0);
-    let mut values = |n: usize| rng.normals(n).iter().map(|v| 0.3 * *v as f32).collect();
-    shapes.into_iter().map(|(name, shape)| (name, (shape.clone(), values(shape.iter().product())))).collect()
-}
-
-fn write_model(at: &Path) {
-    let device = Device::flex();
-    let small = VitSize { width: 32, depth: 2, heads: 2 };
-    let tokenizer = TokenizerConfig {
-        image_size: 16,
-        patch_size: 8,
-        latent_tokens: 4,
-        latent_channels: 4,
-        encoder: small,
-        decoder: small,
-        ..TokenizerConfig::base_128(16)
-    };
-    let sit = SitConfig { tokens: 4, channels: 4, width: 32, depth: 2, heads: 2, classes: 3, ..SitConfig::xl() };
-    let class = |name: &str, label: &str| ClassEntry {
-        name: name.to_owned(),
-        label: label.to_owned(),
-        group: "Avatars".to_owned(),
-        thumbnail: None,
-    };
-    let mut manifest = Manifest::draft("tiny", 16);
-    manifest.classes = vec![class("lorelei", "Lorelei"), class("big-ears", "Big Ears"), class("bottts", "Bottts")];
-    let (encoder, sampler) = (tokenizer.init(&device).expect("builds"), sit.init(&device).expect("builds"));
-    let tokenizer = Part {
-        config: tokenizer.to_json(),
-        weights: save(&encoder, Storage::F32, &random(shapes(&encoder))).expect("saves"),
-    };
-    let generator = Part {
-        config: sit.to_json(),
-        weights: save(&sampler, Storage::F16, &random(shapes(&sampler))).expect("saves"),
-    };
-    let folder =
-        Folder { manifest, tokenizer, generator: Some(generator), card: "# Tiny\n".to_owned(), extra: BTreeMap::new() };
-    write_folder(at, &folder).expect("writes");
 }
 
 /// A copy of the model to be spoilt.

@@ -54,10 +54,21 @@ fn every_recipe_for_small_pictures_trains_resumes_packs_and_samples() {
     let dir = tempfile::tempdir().expect("a directory");
     let data = pictures(dir.path());
     let tokenizer = |recipe: &str| dir.path().join(recipe);
-    for recipe in ["toon-64", "toon-64-plain", "toon-64-kl"] {
+    let from = tokenizer("toon-64");
+    // At a side of 64 or more the networks beside the tokenizer take longer than it does.
+    let full = ["--adversarial-start", "1", "--perceptual-warmup", "0", "--teacher", "efficientnet=0"];
+    let second = ["--from", name(&from), "--batch", "4", "--adversarial-start", "1"];
+    let recipes: [(&str, &[&str]); 5] = [
+        ("toon-64", &SMALL),
+        ("toon-64-plain", &SMALL),
+        ("toon-64-kl", &SMALL),
+        ("toon-64-full", &[&SMALL[..], &full].concat()),
+        ("toon-64-decoder", &second),
+    ];
+    for (recipe, more) in recipes {
         let out = tokenizer(recipe);
         let mut arguments = vec!["train", "tokenizer", "--recipe", recipe, "--data", name(&data), "--out", name(&out)];
-        arguments.extend(SMALL);
+        arguments.extend(more);
         arguments.extend(["--hog-decoder", "16x1x1", "--steps", "2"]);
         let said = trained(&arguments);
         assert!(said.contains("step 2: saved in"), "{recipe}: {said}");
@@ -65,7 +76,12 @@ fn every_recipe_for_small_pictures_trains_resumes_packs_and_samples() {
         assert!(said.contains("step 4: saved in"), "{recipe}, resumed: {said}");
     }
 
-    let (from, generator) = (tokenizer("toon-64"), dir.path().join("sit"));
+    let log = fs::read_to_string(tokenizer("toon-64-full").join("log.jsonl")).expect("a log");
+    for term in ["hog", "efficientnet", "perceptual", "generator", "adaptive", "disc_loss"] {
+        assert!(log.contains(&format!("\"{term}\"")), "{term} is not in {log}");
+    }
+
+    let generator = dir.path().join("sit");
     let mut arguments = vec!["train", "diffusion", "--data", name(&data), "--tokenizer", name(&from)];
     arguments.extend(["--out", name(&generator), "--size", "32x1x2", "--batch", "4", "--steps", "2"]);
     assert!(trained(&arguments).contains("step 2: saved in"));
@@ -77,7 +93,9 @@ fn every_recipe_for_small_pictures_trains_resumes_packs_and_samples() {
     assert!(html.contains("<svg") && html.contains("data:image/png;base64,"), "curves and grids");
 
     let model = dir.path().join("model");
-    let mut arguments = vec!["train", "pack", "--tokenizer", name(&from), "--generator", name(&generator)];
+    // The second stage's decoder goes with a generator that learned the first stage's latents.
+    let decoder = tokenizer("toon-64-decoder");
+    let mut arguments = vec!["train", "pack", "--tokenizer", name(&decoder), "--generator", name(&generator)];
     arguments.extend(["--name", "mine", "--license", "CC0-1.0", "--out", name(&model)]);
     trained(&arguments);
     let manifest: Value = serde_json::from_slice(&fs::read(model.join("manifest.json")).expect("reads")).expect("JSON");
@@ -129,7 +147,10 @@ fn a_run_that_cannot_be_is_refused_before_a_device_is_opened() {
     let (data, out) = (pictures(dir.path()), dir.path().join("run"));
     let recipe = dir.path().join("mine.toml");
     fs::write(&recipe, "base = \"toon-64\"\n[training]\nbatch = \"many\"\n").expect("writes");
-    let cases: [(&[&str], &str); 17] = [
+    let (absent, junk) = (dir.path().join("absent"), dir.path().join("junk"));
+    fs::write(&junk, "no weights").expect("writes");
+    let (no_teacher, bad_teacher) = (format!("dino={}", name(&absent)), format!("clip={}", name(&junk)));
+    let cases: [(&[&str], &str); 33] = [
         (&["--steps", "-5"], "The setting steps is -5, but it must be a positive number."),
         (&["--steps", "0"], "The setting steps is 0, but it must be a positive number."),
         (&["--lr", "-1"], "The setting lr is -1, but it must be a positive number."),
@@ -147,6 +168,22 @@ fn a_run_that_cannot_be_is_refused_before_a_device_is_opened() {
         (&["--recipe", "toon-63"], "There is no recipe toon-63: it is neither a file nor one of toon-64, "),
         (&["--recipe", name(&recipe)], "Line 3 of the recipe "),
         (&["--unknown"], "see maetok train tokenizer --help."),
+        (&["--perceptual", "vgg"], "The setting perceptual is vgg, but it must be none, efficientnet or lpips."),
+        (&["--perceptual", "lpips"], "The setting perceptual is lpips without its weights"),
+        (&["--perceptual", "lpips", "--perceptual-file", name(&junk)], "junk cannot serve as LPIPS with VGG16"),
+        (&["--perceptual-weight", "-1"], "The setting perceptual-weight is -1"),
+        (&["--adversarial", "stylegan"], "The setting adversarial is stylegan, but it must be none, patch or dino."),
+        (&["--adversarial", "dino"], "The setting adversarial is dino without its trunk"),
+        (&["--adversarial", "dino", "--adversarial-trunk", name(&absent)], "absent could not be read"),
+        (&["--adversarial", "patch", "--adversarial-start", "9", "--steps", "9"], "it must be below 9"),
+        (&["--adversarial", "patch", "--adversarial-lr", "0"], "The setting adversarial-lr is 0"),
+        (&["--teacher", "hog"], "The setting teacher is hog, but it must be efficientnet, efficientnet=STAGE"),
+        (&["--teacher", "efficientnet=7"], "The setting stage is 7, but it must be from 0 to 6."),
+        (&["--teacher", &no_teacher], "absent could not be read"),
+        (&["--teacher", &bad_teacher], "junk cannot serve as the clip teacher for 64 px"),
+        (&["--drop-path", "1"], "The setting drop-path is 1, but it must be at least 0 and below 1."),
+        (&["--recipe", "toon-64-decoder"], "--from is missing"),
+        (&["--from", name(&absent)], "of --from does not exist"),
     ];
     for (more, says) in cases {
         let mut arguments = vec!["train", "tokenizer", "--data", name(&data), "--out", name(&out)];
@@ -174,6 +211,9 @@ fn what_belongs_to_the_beginning_of_a_run_is_refused_with_resume() {
     let says = |flag: &str| format!("{flag} belongs to the beginning of a run: leave it out with --resume.");
     assert_eq!(resumed(&["tokenizer", "--recipe", "toon-64"]), says("--recipe"));
     assert_eq!(resumed(&["tokenizer", "--start", "linear"]), says("--start"));
+    assert_eq!(resumed(&["tokenizer", "--from", "another"]), says("--from"));
+    assert_eq!(resumed(&["tokenizer", "--teacher", "efficientnet"]), says("--teacher"));
+    assert_eq!(resumed(&["tokenizer", "--adversarial", "patch"]), says("--adversarial"));
     assert_eq!(resumed(&["diffusion", "--recipe", "xl"]), says("--recipe"));
 }
 

@@ -3,7 +3,7 @@
 //! One engine for the browser (WebGPU or SIMD), the command line and other programs. Start at [`pipeline::Pipeline`].
 //! *What is the model?* [`tokenizer`], [`diffusion`]. *How is it sampled?* [`sampler`]. *Where do weights come from?*
 //! [`checkpoint`]. *On what does it run?* [`device`]. *How is it trained?* [`train`]. *What tells how alike two pictures
-//! look?* [`features`].
+//! look?* [`features`]. *How good is it?* [`measure`], by the measures of [`eval`].
 //!
 //! # Shapes
 //! `B` batch, `H W` pixels, `N` image patches, `L` latent tokens, `C` latent channels, `D` width, `A` heads, `K` classes,
@@ -22,6 +22,8 @@ pub mod eval;
 #[cfg(feature = "train")]
 pub mod features;
 pub mod image;
+#[cfg(feature = "train")]
+pub mod measure;
 pub mod nn;
 pub mod pipeline;
 #[cfg(feature = "remote")]

@@ -1,25 +1,28 @@
 //! `maetok train tokenizer | diffusion | pack | report`: recipes and flags become the settings of the library's
 //! trainers.
 
+mod objective;
 mod recipe;
 mod report;
 
-use std::path::PathBuf;
+use std::io::{self, IsTerminal as _};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use maetok::diffusion::PathType;
 use maetok::nn::Precision;
-use maetok::tokenizer::VitSize;
+use maetok::tokenizer::{TokenizerConfig, VitSize};
 use maetok::train::latents::Source;
 use maetok::train::losses::Times;
 use maetok::train::pack::{Pack, pack};
+use maetok::train::provenance::name_device;
 use maetok::train::schedule::Schedule;
 use maetok::train::{DiffusionTrainer, DiffusionTraining, Pace, Start, Summary, TokenizerTrainer, TokenizerTraining};
 
-use crate::files;
 use crate::settings::{choice, number, numbers};
+use crate::{files, interrupt};
 
 /// The recipe of a new run for which none is named.
 const RECIPE: &str = "toon-64";
@@ -51,6 +54,7 @@ macro_rules! apply {
 
 /// What to train.
 #[derive(Subcommand, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of them in a program's life")]
 pub enum Train {
     /// A tokenizer on a folder of pictures.
     Tokenizer(TokenizerArgs),
@@ -58,7 +62,7 @@ pub enum Train {
     Diffusion(DiffusionArgs),
     /// Writes trained runs as a model folder, in f16.
     Pack(PackArgs),
-    /// Writes a run's curves and sample grids as one HTML file.
+    /// Writes the curves, sample grids and settings of a run, or of several side by side, as one HTML file.
     Report(report::ReportArgs),
 }
 
@@ -141,8 +145,8 @@ pub struct Common {
 pub struct TokenizerArgs {
     #[command(flatten)]
     common: Common,
-    /// What to train, and how: toon-64, toon-64-plain, toon-64-kl, base-256, or a TOML file (the flags win over it)
-    /// [default: toon-64].
+    /// What to train, and how: toon-64, toon-64-full, toon-64-decoder, toon-64-plain, toon-64-kl, base-256,
+    /// base-256-decoder, or a TOML file (the flags win over it) [default: toon-64].
     #[arg(long, value_name = "NAME|FILE")]
     recipe: Option<String>,
     /// Side of the pictures, a multiple of the patch's and at most 4096 [default: the recipe's].
@@ -172,11 +176,11 @@ pub struct TokenizerArgs {
     /// Folder with held-out pictures [default: held-out/ in --data, otherwise the training pictures].
     #[arg(long, value_name = "DIR")]
     held_out: Option<PathBuf>,
-    /// Weight of the HOG loss, 0 or more; 0 leaves the auxiliary decoder out [default: the recipe's].
+    /// Weight of the HOG loss, 0 or more; 0 leaves its auxiliary decoder out [default: the recipe's].
     #[arg(long, value_name = "X", allow_negative_numbers = true,
         value_parser = number::<f64>("hog", "a number that is not negative"))]
     hog: Option<f64>,
-    /// Width, blocks, heads of the auxiliary decoder, as 192x3x3 [default: the recipe's].
+    /// Width, blocks, heads of each auxiliary decoder, as 192x3x3 [default: the recipe's].
     #[arg(long, value_name = "DxNxA", allow_hyphen_values = true,
         value_parser = numbers::<usize, 3>("hog-decoder", 'x', SIZES))]
     hog_decoder: Option<[usize; 3]>,
@@ -184,7 +188,8 @@ pub struct TokenizerArgs {
     #[arg(long, value_name = "X", allow_negative_numbers = true,
         value_parser = number::<f64>("unmask-from", "a share from 0 to 1"))]
     unmask_from: Option<f64>,
-    /// Keeps the encoder as it is while the mask ratio falls [default: the recipe's].
+    /// Keeps the encoder as it is while the mask ratio falls, without --unmask-from from the first update on [default:
+    /// the recipe's].
     #[arg(long)]
     freeze_encoder: bool,
     /// Weights to start from: linear (the best linear code of blocks of patches), spatial (random, but local), or
@@ -195,6 +200,8 @@ pub struct TokenizerArgs {
     #[arg(long, value_name = "X", allow_negative_numbers = true,
         value_parser = number::<f32>("weight-decay", "a number that is not negative"))]
     weight_decay: Option<f32>,
+    #[command(flatten)]
+    objective: objective::ObjectiveArgs,
 }
 
 /// Flags of `train diffusion`.
@@ -277,8 +284,8 @@ pub fn run(train: &Train) -> Result<()> {
 fn tokenizer(args: &TokenizerArgs) -> Result<()> {
     files::check_devices(args.common.device.iter().flatten())?;
     let (mut settings, mut config) = if args.common.resume {
-        let belong_to_the_start = [("--recipe", args.recipe.is_some()), ("--start", args.start.is_some())];
-        refuse_with_resume(&belong_to_the_start)?;
+        refuse_with_resume(&[("--recipe", args.recipe.is_some()), ("--start", args.start.is_some())])?;
+        refuse_with_resume(&args.objective.of_the_start())?;
         TokenizerTraining::of_run(&args.common.out)?
     } else {
         let name = args.recipe.as_deref().unwrap_or(RECIPE);
@@ -297,12 +304,16 @@ fn tokenizer(args: &TokenizerArgs) -> Result<()> {
     }
     set(&mut settings.start, args.start);
     settings.freeze_encoder |= args.freeze_encoder;
+    args.objective.apply(&mut settings);
     if settings.data.as_os_str().is_empty() {
         bail!("--data is missing: the folder with the pictures.");
     }
     files::check_folder(&settings.data, "--data")?;
     if let Some(held_out) = &settings.held_out {
         files::check_folder(held_out, "--held-out")?;
+    }
+    if !args.common.resume {
+        config = begun_with(&settings, config)?;
     }
 
     set(&mut config.image_size, args.image_size);
@@ -319,13 +330,30 @@ fn tokenizer(args: &TokenizerArgs) -> Result<()> {
     config.validate()?;
 
     let (devices, names) = files::devices(&settings.devices)?;
+    let stop = settings.pace.stop.clone();
+    waiting(&settings.data);
     let mut trainer = TokenizerTrainer::new(settings, config, &args.common.out, args.common.resume, devices)?;
     for notice in trainer.notices() {
         files::say(notice);
     }
     files::say(&format!("tokenizer with {} parameters on {names}", trainer.parameters()));
-    told(&trainer.run()?);
-    Ok(())
+    name_device(&args.common.out, &names)?;
+    interrupt::watch(&stop)?;
+    told(&trainer.run()?, "tokenizer", &args.common.out)
+}
+
+/// The sizes of a new run: those of the model it goes on from, if there is one, with the recipe's masks.
+fn begun_with(settings: &TokenizerTraining, config: TokenizerConfig) -> Result<TokenizerConfig> {
+    match &settings.init_from {
+        Some(from) => {
+            files::check_folder(from, "--from")?;
+            Ok(TokenizerConfig { token_drop: config.token_drop, ..Source::find(from)?.config })
+        }
+        None if settings.freeze_encoder && settings.unmask_from.unwrap_or(0.0) == 0.0 => {
+            bail!("--from is missing: the run or the model whose encoder is kept as it is.")
+        }
+        None => Ok(config),
+    }
 }
 
 fn diffusion(args: &DiffusionArgs) -> Result<()> {
@@ -357,13 +385,16 @@ fn diffusion(args: &DiffusionArgs) -> Result<()> {
     config.validate()?;
 
     let (devices, names) = files::devices(&settings.devices)?;
+    let stop = settings.pace.stop.clone();
+    waiting(&settings.data);
     let mut trainer = DiffusionTrainer::new(settings, config, &args.common.out, args.common.resume, devices)?;
     for notice in trainer.notices() {
         files::say(notice);
     }
     files::say(&format!("generator with {} parameters on {names}", trainer.parameters()));
-    told(&trainer.run()?);
-    Ok(())
+    name_device(&args.common.out, &names)?;
+    interrupt::watch(&stop)?;
+    told(&trainer.run()?, "diffusion", &args.common.out)
 }
 
 /// What was decided when a run began is not to be ignored, and not to be changed in its files either.
@@ -399,8 +430,20 @@ fn package(args: &PackArgs) -> Result<()> {
     Ok(())
 }
 
-fn told(summary: &Summary) {
+/// Says what takes so long before the first update, to a person only: elsewhere a refusal is all that is said.
+fn waiting(data: &Path) {
+    if io::stderr().is_terminal() {
+        files::say(&format!("reading the pictures in {}", data.display()));
+    }
+}
+
+/// Says where the run ended; `what` was trained into `out`.
+fn told(summary: &Summary, what: &str, out: &Path) -> Result<()> {
+    if summary.stopped {
+        return Err(interrupt::Stopped::new(summary, what, out).into());
+    }
     files::say(&format!("step {}: saved in {}", summary.state.step, summary.checkpoint.display()));
+    Ok(())
 }
 
 fn rate(schedule: &mut Schedule, common: &Common) {

@@ -24,9 +24,12 @@ pub struct Shelf(&'static [(&'static str, &'static str)]);
 /// Of tokenizers.
 pub const TOKENIZERS: Shelf = Shelf(&[
     ("toon-64", include_str!("../../recipes/tokenizer/toon-64.toml")),
+    ("toon-64-full", include_str!("../../recipes/tokenizer/toon-64-full.toml")),
+    ("toon-64-decoder", include_str!("../../recipes/tokenizer/toon-64-decoder.toml")),
     ("toon-64-plain", include_str!("../../recipes/tokenizer/toon-64-plain.toml")),
     ("toon-64-kl", include_str!("../../recipes/tokenizer/toon-64-kl.toml")),
     ("base-256", include_str!("../../recipes/tokenizer/base-256.toml")),
+    ("base-256-decoder", include_str!("../../recipes/tokenizer/base-256-decoder.toml")),
 ]);
 
 /// Of generators.
@@ -215,7 +218,9 @@ fn over(mut lower: Table, upper: Table) -> Table {
 #[cfg(test)]
 mod tests {
     use maetok::diffusion::{LightningConfig, SitConfig};
-    use maetok::train::{DiffusionTraining, TokenizerTraining};
+    use maetok::tokenizer::TargetKind;
+    use maetok::train::adversarial::AdversarialSettings;
+    use maetok::train::{AdversarialKind, DiffusionTraining, PerceptualKind, TokenizerTraining};
 
     use super::*;
     use crate::refusal;
@@ -261,10 +266,44 @@ mod tests {
         }
     }
 
+    fn tokenizer(name: &str) -> (TokenizerTraining, TokenizerConfig) {
+        let recipe = TOKENIZERS.read::<TokenizerTraining>(name).unwrap();
+        (recipe.training.clone(), recipe.tokenizer().unwrap())
+    }
+
     #[test]
-    fn base_256_is_the_papers_tokenizer() {
-        let recipe = TOKENIZERS.read::<TokenizerTraining>("base-256").unwrap();
-        assert_eq!(recipe.tokenizer().unwrap(), TokenizerConfig::base_128(256));
+    fn base_256_is_the_papers_tokenizer_with_every_term_of_its_training() {
+        let (run, config) = tokenizer("base-256");
+        assert_eq!(config, TokenizerConfig::base_128(256));
+        let teachers: Vec<_> = run.teachers.iter().map(|teacher| (teacher.kind, teacher.weight)).collect();
+        assert_eq!(teachers, [(TargetKind::Dino, 1.0), (TargetKind::Clip, 1.0)]);
+        assert_eq!((run.hog, run.drop_path, run.clip), (1.0, 0.05, 1.0));
+        assert_eq!(run.perceptual.kind, PerceptualKind::Lpips);
+        assert_eq!([0, 5_000, 10_000, 20_000].map(|step| run.perceptual.weight_at(step)), [0.0, 0.5, 1.0, 1.0]);
+        assert_eq!((run.adversarial.kind, run.adversarial.adaptive), (AdversarialKind::Dino, true));
+        assert_eq!(run.adversarial.settings(), AdversarialSettings::default(), "the official numbers");
+    }
+
+    #[test]
+    fn the_second_stages_keep_the_encoder_and_see_ever_more_of_the_picture() {
+        for (first, second) in [("toon-64-full", "toon-64-decoder"), ("base-256", "base-256-decoder")] {
+            let ((_, of_first), (run, config)) = (tokenizer(first), tokenizer(second));
+            assert!(run.freeze_encoder && run.unmask_from == Some(0.0), "{second}");
+            assert_eq!(TokenizerConfig { token_drop: of_first.token_drop, ..config.clone() }, of_first, "{second}");
+            assert_eq!(config.token_drop, Some((0.6, 0.6)), "{second}: from 60 % down");
+            assert!(run.hog == 0.0 && run.teachers.is_empty(), "{second}: no auxiliary decoders");
+            assert!(run.perceptual.kind != PerceptualKind::None, "{second}");
+            assert!(run.adversarial.kind != AdversarialKind::None, "{second}");
+        }
+        assert_eq!(tokenizer("base-256-decoder").0.pace.steps, 50_000);
+    }
+
+    #[test]
+    fn the_recipe_of_the_shipped_model_has_none_of_the_later_terms() {
+        let (run, _) = tokenizer("toon-64");
+        let none = TokenizerTraining::default();
+        assert_eq!((run.perceptual, run.adversarial), (none.perceptual, none.adversarial));
+        assert!(run.teachers.is_empty() && run.drop_path == 0.0 && run.init_from.is_none());
     }
 
     /// What a recipe of this text is answered with; its path is called RECIPE.
@@ -283,6 +322,14 @@ mod tests {
             (
                 "base = \"toon-64\"\n[training]\nbatsh = 3",
                 "Line 3 of the recipe RECIPE: there is no setting training.batsh.",
+            ),
+            (
+                "base = \"toon-64\"\n[training.perceptual]\nkind = \"lpips\"\nfile = \"a\"",
+                "Line 4 of the recipe RECIPE: there is no setting training.perceptual.file.",
+            ),
+            (
+                "[training]\nadversarial = { kind = \"vgg\" }",
+                "Line 2 of the recipe RECIPE: training.adversarial.kind cannot be used: unknown variant `vgg`, expected one of `none`, `patch`, `dino`.",
             ),
             (
                 "base = \"toon-64\"\n\n[model]\nimage_sise = 32",

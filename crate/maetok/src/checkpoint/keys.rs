@@ -86,7 +86,8 @@ pub fn is_variant(container: &str) -> bool {
 
 /// Whether `part` is the part of an auxiliary decoder that predicts `target`.
 fn is_auxiliary(target: &str, part: &str) -> bool {
-    matches!(target, "hog" | "dino" | "clip") && matches!(part, "post_quant_conv" | "decoder" | "to_pixel")
+    matches!(target, "hog" | "dino" | "clip" | "efficientnet")
+        && matches!(part, "post_quant_conv" | "decoder" | "to_pixel")
 }
 
 /// `key` without the segments that wrappers put in front: `module` (parallel training) and `_orig_mod` (compilation).
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     fn paths_become_official_keys() {
-        let cases: [(&[&str], &str, &str); 14] = [
+        let cases: [(&[&str], &str, &str); 15] = [
             (&["blocks", "3", "ada_ln_modulation", "weight"], "Struct:Linear", "blocks.3.adaLN_modulation.1.weight"),
             (&["t_embedder", "mlp_in", "bias"], "Struct:Linear", "t_embedder.mlp.0.bias"),
             (&["t_embedder", "mlp_out", "weight"], "Struct:Linear", "t_embedder.mlp.2.weight"),
@@ -119,6 +120,7 @@ mod tests {
             (&["block", "conv12", "model", "bias"], "Struct:Conv2d", "block.conv12.model.bias"),
             (&["heads", "0", "1", "r#fn", "0", "bias"], "Struct:SpectralConv", "heads.0.1.fn.0.bias"),
             (&["hog", "decoder", "mask_token"], "Struct:Decoder", "decoder_hog.mask_token"),
+            (&["efficientnet", "post_quant_conv", "bias"], "Struct:Linear", "post_quant_conv_efficientnet.bias"),
             (&["auxiliary", "clip", "to_pixel", "weight"], "Struct:Linear", "auxiliary.to_pixel_clip.weight"),
             (&["decoder", "to_pixel", "model", "bias"], "Struct:Linear", "decoder.to_pixel.model.bias"),
         ];

@@ -63,27 +63,53 @@ impl Moments {
 /// # Panics
 /// If the widths differ.
 pub fn frechet_distance(a: &Moments, b: &Moments) -> f64 {
-    assert_eq!(a.width(), b.width(), "features of one kind");
-    let means = (&a.mean - &b.mean).norm_squared();
-    let distance = means + a.covariance.trace() + b.covariance.trace() - 2.0 * trace_of_root(a, b);
-    // The least it can be; rounding may take equal sets a hair below.
-    distance.max(0.0)
+    FrechetReference::new(a.clone()).distance(b)
 }
 
-/// `tr sqrt(C1 C2)`.
-fn trace_of_root(a: &Moments, b: &Moments) -> f64 {
-    let eigen = SymmetricEigen::new(a.covariance.clone());
-    let Some(threshold) = noise(&eigen.eigenvalues) else { return 0.0 };
-    let kept: Vec<usize> = (0..a.width()).filter(|i| eigen.eigenvalues[*i] > threshold).collect();
-    // `F = V sqrt(Λ)` without the empty directions. `Fᵀ C2 F` is `sqrt(C1) C2 sqrt(C1)` seen in the eigenbasis of `C1`,
-    // and smaller where `C1` is singular.
-    let mut factor = eigen.eigenvectors.select_columns(&kept);
-    for (mut column, at) in factor.column_iter_mut().zip(&kept) {
-        column *= eigen.eigenvalues[*at].sqrt();
+/// Moments that many sets are measured against: the larger part of the work is done once.
+#[derive(Clone, Debug)]
+pub struct FrechetReference {
+    moments: Moments,
+    /// `F = V sqrt(Λ)` of the covariance without its empty directions, so `F Fᵀ` is the covariance; `None` if all are.
+    factor: Option<DMatrix<f64>>,
+}
+
+impl FrechetReference {
+    /// Prepares the moments.
+    pub fn new(moments: Moments) -> Self {
+        let eigen = SymmetricEigen::new(moments.covariance.clone());
+        let factor = noise(&eigen.eigenvalues).map(|threshold| {
+            let kept: Vec<usize> = (0..moments.width()).filter(|i| eigen.eigenvalues[*i] > threshold).collect();
+            let mut factor = eigen.eigenvectors.select_columns(&kept);
+            for (mut column, at) in factor.column_iter_mut().zip(&kept) {
+                column *= eigen.eigenvalues[*at].sqrt();
+            }
+            factor
+        });
+        Self { moments, factor }
     }
-    let values = product(&factor.transpose(), &product(&b.covariance, &factor)).symmetric_eigenvalues();
-    let Some(threshold) = noise(&values) else { return 0.0 };
-    values.iter().filter(|value| **value > threshold).map(|value| value.sqrt()).sum()
+
+    /// [`frechet_distance`] to other moments.
+    ///
+    /// # Panics
+    /// If the widths differ.
+    pub fn distance(&self, other: &Moments) -> f64 {
+        let own = &self.moments;
+        assert_eq!(own.width(), other.width(), "features of one kind");
+        let means = (&own.mean - &other.mean).norm_squared();
+        let distance = means + own.covariance.trace() + other.covariance.trace() - 2.0 * self.trace_of_root(other);
+        // The least it can be; rounding may take equal sets a hair below.
+        distance.max(0.0)
+    }
+
+    /// `tr sqrt(C1 C2)`. `Fᵀ C2 F` is `sqrt(C1) C2 sqrt(C1)` seen in the eigenbasis of `C1`, and smaller where `C1` is
+    /// singular.
+    fn trace_of_root(&self, other: &Moments) -> f64 {
+        let Some(factor) = &self.factor else { return 0.0 };
+        let values = product(&factor.transpose(), &product(&other.covariance, factor)).symmetric_eigenvalues();
+        let Some(threshold) = noise(&values) else { return 0.0 };
+        values.iter().filter(|value| **value > threshold).map(|value| value.sqrt()).sum()
+    }
 }
 
 /// What rounding makes of an eigenvalue 0, whose root would count; `None` if all are.
@@ -170,7 +196,7 @@ mod tests {
         let (rows, others, width) = (1000, 600, 1280);
         let (a, b) = (normals(6, rows, width), normals(7, others, width));
         let (one, two) = (Moments::of(&a, width), Moments::of(&b, width));
-        let got = trace_of_root(&one, &two);
+        let got = FrechetReference::new(one.clone()).trace_of_root(&two);
 
         let centred = |values: &[f32], moments: &Moments| {
             let rows = values

@@ -9,9 +9,17 @@ use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::neighbours::Labelled;
 use super::standardise::Standardiser;
 use crate::rng::Rng;
+
+/// Feature vectors with the class of each.
+#[derive(Clone, Copy, Debug)]
+pub struct Labelled<'a> {
+    /// `[n, width]`, row-major.
+    pub rows: &'a [f32],
+    /// One a row.
+    pub labels: &'a [usize],
+}
 
 /// How a [`LinearProbe`] is trained.
 #[derive(Clone, Debug, PartialEq)]

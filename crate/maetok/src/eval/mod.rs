@@ -19,10 +19,10 @@ mod product;
 mod standardise;
 
 #[cfg(feature = "train")]
-pub use frechet::{Moments, frechet_distance};
+pub use frechet::{FrechetReference, Moments, frechet_distance};
 #[cfg(feature = "train")]
-pub use linear_probe::{LinearProbe, ProbeTraining};
+pub use linear_probe::{Labelled, LinearProbe, ProbeTraining};
 pub use manifold::{PrecisionRecall, precision_recall};
 pub use metrics::{psnr, psnr_of_mse, ssim};
-pub use neighbours::{Labelled, Neighbour, Novelty};
+pub use neighbours::Neighbour;
 pub use pca::Pca;

@@ -38,6 +38,14 @@ impl PerceptualDistance {
     pub fn forward(&self, picture: Tensor<4>, target: Tensor<4>) -> Tensor<1> {
         let maps = self.network.stages(picture, COMPARED[4] + 1);
         let wanted = self.network.stages(untracked(target), COMPARED[4] + 1);
+        Self::between(&maps, &wanted)
+    }
+
+    /// The distance of pictures whose maps are known, such as [`Features::stages`](super::Features::stages).
+    ///
+    /// # Shapes
+    /// Both a `[B, channels, h, w]` for each stage; result `[B]`.
+    pub fn between(maps: &[Tensor<4>], wanted: &[Tensor<4>]) -> Tensor<1> {
         let parts = COMPARED.map(|stage| {
             let squares = squared_unit_difference(maps[stage].clone(), wanted[stage].clone()); // [B, C, h, w]
             let [batch, _, height, width] = squares.dims();

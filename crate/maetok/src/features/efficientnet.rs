@@ -42,6 +42,9 @@ pub const STAGES: [Stage; 7] = [
     Stage { blocks: 1, kernel: 3, stride: 1, expansion: 6, channels: 320 },
 ];
 
+/// The weights, with origin and licence beside them.
+const SHIPPED: &[u8] = include_bytes!("../../../../assets/networks/efficientnet-lite0/model.safetensors");
+
 /// Channels after the stem.
 const STEM: usize = 32;
 
@@ -69,7 +72,7 @@ impl EfficientNetLite0 {
     /// The side the network was trained at. Features for statistics are best taken here; see [`Self::load`].
     pub const TRAINED_SIDE: usize = 224;
 
-    /// Reads the weights from the bytes of `assets/networks/efficientnet-lite0/model.safetensors`.
+    /// Reads the weights from the bytes of a file like `assets/networks/efficientnet-lite0/model.safetensors`.
     ///
     /// Every picture is first resized to `side` by `side` pixels ([`resize`]: bilinear where it grows, the average of the
     /// covered pixels where it shrinks). A larger side costs in proportion to its square. Held-out avatars of Toon at
@@ -99,6 +102,19 @@ impl EfficientNetLite0 {
             side,
         };
         Ok(checkpoint::load(empty.no_grad(), &[bytes])?.0)
+    }
+
+    /// The network of the repository, whose weights every program with the feature `train` carries: 6.75 MB.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] as [`load`](Self::load).
+    pub fn shipped(side: usize, device: &Device) -> Result<Self> {
+        Self::load(SHIPPED, side, device)
+    }
+
+    /// The smallest side that [`load`](Self::load) takes and `pixels` fit into; beyond 224 that.
+    pub fn side_for(pixels: usize) -> usize {
+        pixels.next_multiple_of(32).clamp(64, Self::TRAINED_SIDE)
     }
 
     /// The side, in pixels, that pictures are brought to.
@@ -188,12 +204,7 @@ fn relu6(x: Tensor<4>) -> Tensor<4> {
 /// The network of the repository at `side` pixels.
 #[cfg(test)]
 pub(super) fn shipped(side: usize, device: &Device) -> EfficientNetLite0 {
-    EfficientNetLite0::load(&shipped_bytes(), side, device).expect("the network of the repository")
-}
-
-#[cfg(test)]
-fn shipped_bytes() -> Vec<u8> {
-    std::fs::read(assets().join("model.safetensors")).expect("the weights of the repository")
+    EfficientNetLite0::shipped(side, device).expect("the network of the repository")
 }
 
 #[cfg(test)]
@@ -208,7 +219,7 @@ mod tests {
 
     #[test]
     fn the_shipped_weights_are_those_of_their_readme_and_all_are_used() {
-        let bytes = shipped_bytes();
+        let bytes = SHIPPED.to_vec();
         let readme = std::fs::read_to_string(assets().join("README.md")).expect("a README");
         assert!(readme.contains(&sha256_hex(&bytes)), "{} is not in the README", sha256_hex(&bytes));
 
@@ -227,6 +238,12 @@ mod tests {
             assert!(matches!(refused, Error::Setting { name: "side", .. }), "{refused}");
             assert!(refused.to_string().contains(&side.to_string()), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_picture_finds_the_next_side_that_the_network_takes() {
+        let sides = [1, 64, 65, 100, 128, 224, 256].map(EfficientNetLite0::side_for);
+        assert_eq!(sides, [64, 64, 96, 128, 128, 224, 224]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! What tells how alike two pictures look: frozen image networks, distances and targets made of them. Feature `train`.
 //!
 //! [`Lpips`] is the official perceptual loss; its VGG16 weights are not ours to ship. [`EfficientNetLite0`] is the
-//! network whose weights are in `assets/networks/efficientnet-lite0`; its pooled features serve Fréchet distances and
-//! nearest neighbours, [`PerceptualDistance`] is a loss of LPIPS's form on it, and [`PatchTeacher`] gives targets for an
-//! auxiliary decoder.
+//! network whose weights are in `assets/networks/efficientnet-lite0` and within the library; its pooled features serve
+//! Fréchet distances and nearest neighbours, [`PerceptualDistance`] is a loss of LPIPS's form on it, and
+//! [`PatchTeacher`] gives targets for an auxiliary decoder.
 //!
 //! No weight here takes a gradient; pictures do. Networks and pictures have to be on one device, the autodiff device
 //! where gradients of a picture are wanted.
@@ -23,6 +23,7 @@ pub use efficientnet::{EfficientNetLite0, Features, STAGES, Stage};
 pub use lpips::Lpips;
 pub use patch_teacher::PatchTeacher;
 pub use resample::resize;
+pub(crate) use resample::separable;
 pub use vgg::Vgg16;
 
 use burn::tensor::Tensor;

@@ -3,7 +3,7 @@
 //! Burn 0.22.1's own `interpolate` has on wgpu no backward pass but that of the nearest pixel, and none of its filters
 //! averages where it shrinks.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 /// Resizes maps or pictures: bilinear between pixel centres along a side that grows (PyTorch's `align_corners=False`),
 /// the average of what a new pixel covers along a side that shrinks.
@@ -14,31 +14,44 @@ use burn::tensor::{Device, Tensor, TensorData};
 /// # Panics
 /// If a side is 0.
 pub fn resize(x: Tensor<4>, height: usize, width: usize) -> Tensor<4> {
-    let rows_last = last_axis(x, width).swap_dims(2, 3); // [B, C, width, H]
-    last_axis(rows_last, height).swap_dims(2, 3)
+    separable(x, height, width, shares)
+}
+
+/// Resizes columns and rows by `weights(from, to)`, the matrix `[to, from]` of a side that changes, row by row.
+///
+/// # Shapes
+/// `[B, C, H, W] -> [B, C, height, width]`
+pub(crate) fn separable(
+    x: Tensor<4>,
+    height: usize,
+    width: usize,
+    weights: impl Fn(usize, usize) -> Vec<f32>,
+) -> Tensor<4> {
+    let rows_last = last_axis(x, width, &weights).swap_dims(2, 3); // [B, C, width, H]
+    last_axis(rows_last, height, &weights).swap_dims(2, 3)
 }
 
 /// `[B, C, H, W] -> [B, C, H, length]`
-fn last_axis(x: Tensor<4>, length: usize) -> Tensor<4> {
+fn last_axis(x: Tensor<4>, length: usize, weights: impl Fn(usize, usize) -> Vec<f32>) -> Tensor<4> {
     let [batch, channels, rows, from] = x.dims();
     if from == length {
         return x;
     }
-    let weights = matrix(from, length, &x.device()); // [from, length]
-    x.reshape([batch * channels * rows, from]).matmul(weights).reshape([batch, channels, rows, length])
+    let matrix = Tensor::<2>::from_data(TensorData::new(weights(from, length), [length, from]), &x.device());
+    x.reshape([batch * channels * rows, from]).matmul(matrix.transpose()).reshape([batch, channels, rows, length])
 }
 
-/// Column `j` holds the shares of the old pixels in new pixel `j`, `[from, to]`.
-fn matrix(from: usize, to: usize, device: &Device) -> Tensor<2> {
+/// Row `i` holds the shares of the old pixels in new pixel `i`, `[to, from]`.
+fn shares(from: usize, to: usize) -> Vec<f32> {
     assert!(from > 0 && to > 0, "resizing a side of {from} pixels to {to}");
-    let mut shares = vec![0.0f32; from * to];
-    for new in 0..to {
-        let column = if to > from { between(new, from, to) } else { covered(new, from, to) };
-        for (old, share) in column {
-            shares[old * to + new] += share as f32;
+    let mut shares = vec![0.0f32; to * from];
+    for (new, row) in shares.chunks_exact_mut(from).enumerate() {
+        let of_new = if to > from { between(new, from, to) } else { covered(new, from, to) };
+        for (old, share) in of_new {
+            row[old] += share as f32;
         }
     }
-    Tensor::from_data(TensorData::new(shares, [from, to]), device)
+    shares
 }
 
 /// The two old pixels whose centres enclose the new one's; beyond the border the border counts twice.
@@ -61,7 +74,7 @@ fn covered(new: usize, from: usize, to: usize) -> Vec<(usize, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Distribution;
+    use burn::tensor::{Device, Distribution};
 
     fn row(values: &[f32]) -> Tensor<4> {
         Tensor::<1>::from_floats(values, &Device::flex()).reshape([1, 1, 1, values.len()])

@@ -5,7 +5,8 @@
 //!
 //! Source: Chen et al. 2025, arXiv 2502.03444, section 3; official `MaskAEModel`, commit `f4d60a0`.
 //!
-//! Differs from the official code: the 1000-class head that hangs unused on every auxiliary decoder is not kept.
+//! Differs from the official code: the 1000-class head that hangs unused on every auxiliary decoder is not kept; there
+//! is a fourth target.
 
 use burn::config::Config;
 use burn::module::Module;
@@ -26,11 +27,15 @@ pub enum TargetKind {
     Dino,
     /// Patch tokens of SigLIP; the official code calls it clip.
     Clip,
+    /// Patch features of EfficientNet-Lite0, which is at hand where the two above are not; not in the official code.
+    EfficientNet,
 }
 
 impl TargetKind {
-    /// All kinds, in the official order.
-    pub const ALL: [Self; 3] = [Self::Hog, Self::Dino, Self::Clip];
+    /// Those of the official code, in its order.
+    pub const OFFICIAL: [Self; 3] = [Self::Hog, Self::Dino, Self::Clip];
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::Hog, Self::Dino, Self::Clip, Self::EfficientNet];
 
     /// The name by which checkpoints, logs and settings call it.
     pub fn name(self) -> &'static str {
@@ -38,6 +43,7 @@ impl TargetKind {
             Self::Hog => "hog",
             Self::Dino => "dino",
             Self::Clip => "clip",
+            Self::EfficientNet => "efficientnet",
         }
     }
 }
@@ -101,7 +107,7 @@ impl AuxiliaryDecoder {
     }
 }
 
-/// The auxiliary decoders of a training run: any of the three, or none for a plain autoencoder.
+/// The auxiliary decoders of a training run: any of the four, or none for a plain autoencoder.
 ///
 /// In a file their parts stand side by side with the target's name at their end, as in the official checkpoints:
 /// `decoder_hog.…`, `post_quant_conv_hog.…`, `to_pixel_hog.…`.
@@ -113,13 +119,15 @@ pub struct AuxiliaryDecoders {
     pub dino: Option<AuxiliaryDecoder>,
     /// Predicts [`TargetKind::Clip`].
     pub clip: Option<AuxiliaryDecoder>,
+    /// Predicts [`TargetKind::EfficientNet`].
+    pub efficientnet: Option<AuxiliaryDecoder>,
 }
 
 impl AuxiliaryDecoders {
     /// The decoders that `make` gives.
     pub fn new(mut make: impl FnMut(TargetKind) -> Option<AuxiliaryDecoder>) -> Self {
-        let [hog, dino, clip] = TargetKind::ALL.map(&mut make);
-        Self { hog, dino, clip }
+        let [hog, dino, clip, efficientnet] = TargetKind::ALL.map(&mut make);
+        Self { hog, dino, clip, efficientnet }
     }
 
     /// The decoder that predicts `kind`.
@@ -128,6 +136,7 @@ impl AuxiliaryDecoders {
             TargetKind::Hog => self.hog.as_ref(),
             TargetKind::Dino => self.dino.as_ref(),
             TargetKind::Clip => self.clip.as_ref(),
+            TargetKind::EfficientNet => self.efficientnet.as_ref(),
         }
     }
 

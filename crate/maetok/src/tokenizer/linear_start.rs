@@ -34,7 +34,7 @@ const OVER_SILENCE: f64 = 9.0;
 /// and the whole stays nearly linear.
 const PLACE_SIZE: f64 = 2.0;
 /// Mean square of a token's content over that of its place.
-const CONTENT_SHARE: f64 = 0.04;
+const CONTENT_SHARE: f64 = 0.25;
 /// Size of all branches but the first block's attention.
 const SMALL: f64 = 0.1;
 /// Pictures that go through at once.

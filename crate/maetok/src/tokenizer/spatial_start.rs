@@ -48,7 +48,8 @@ impl AuxiliaryDecoders {
     #[must_use]
     pub fn with_spatial_start(self, config: &TokenizerConfig, size: VitSize) -> Self {
         let start = |decoder: Option<AuxiliaryDecoder>| decoder.map(|one| one.with_spatial_start(config, size));
-        Self { hog: start(self.hog), dino: start(self.dino), clip: start(self.clip) }
+        let Self { hog, dino, clip, efficientnet } = self;
+        Self { hog: start(hog), dino: start(dino), clip: start(clip), efficientnet: start(efficientnet) }
     }
 }
 

@@ -29,9 +29,14 @@ pub(crate) mod stream {
     pub const POSTERIOR: u64 = 7 << 56;
     /// Branches that a step leaves out.
     pub const DROP_PATH: u64 = 8 << 56;
+    /// Augmentation before the discriminator.
+    pub const ADVERSARIAL: u64 = 9 << 56;
     /// Noise of the sample grids.
     pub const GRID: u64 = 6 << 56;
 }
+
+/// Files that were left out and are told by name.
+const NAMED: usize = 5;
 
 /// Square pictures with labels, in memory.
 pub struct Pictures {
@@ -217,9 +222,24 @@ impl Pictures {
             .collect()
     }
 
-    /// One sentence per file that was left out.
+    /// What a person should know of the files that were left out: the first few by name, how many there are, and the
+    /// classes that have lost all their pictures.
     pub fn notices(&self) -> Vec<String> {
-        self.skipped.iter().map(|(path, reason)| format!("left out {}: {reason}", path.display())).collect()
+        let told = |(path, reason): &(PathBuf, String)| format!("left out {}: {reason}", path.display());
+        let few = self.skipped.len() <= NAMED + 1;
+        let named = if few { self.skipped.len() } else { NAMED };
+        let mut notices: Vec<String> = self.skipped[..named].iter().map(told).collect();
+        if !few {
+            let (more, all) = (self.skipped.len() - named, self.skipped.len() + self.len());
+            notices.push(format!("left out {more} more; of {all} pictures, {} are used", self.len()));
+        }
+        let bare = |class: &String| {
+            let lost = self.skipped.iter().filter(|(path, _)| folder_name(path) == Some(class)).count();
+            (lost > 0).then(|| format!("the class {class} has no readable picture: all {lost} were left out"))
+        };
+        let empty = self.classes.iter().zip(&self.by_class).filter(|(_, pictures)| pictures.is_empty());
+        notices.extend(empty.filter_map(|(class, _)| bare(class)));
+        notices
     }
 
     /// Checksum of sizes, labels and all pixels.
@@ -281,6 +301,11 @@ impl Sampler {
         }
         self.epoch.as_ref().map_or(0, |(_, order)| order[at as usize])
     }
+}
+
+/// Name of the folder that a file is in.
+fn folder_name(file: &Path) -> Option<&str> {
+    file.parent()?.file_name()?.to_str()
 }
 
 /// Sub-folders by name, hidden ones left out.

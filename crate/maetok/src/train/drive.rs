@@ -1,14 +1,17 @@
 //! The loop both trainers share: step, log, measure, draw, save, end.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::progress::{Clock, Length, Progress};
+use super::clock::Length;
+use super::progress::Progress;
 use super::run_folder::{RunFolder, read_json, to_json};
+use super::saving::Saving;
+use super::stop::Stop;
 use crate::{Error, Result, image as picture};
 
 /// When a run ends and how often it does what besides training.
@@ -27,9 +30,14 @@ pub struct Pace {
     pub sample_every: u64,
     /// Updates between two checkpoints.
     pub checkpoint_every: u64,
+    /// Minutes for which the last checkpoint is tried again where it cannot be written, as on a full disk.
+    pub last_checkpoint_minutes: f64,
     /// Shows nothing; the log is written all the same.
     #[serde(skip)]
     pub quiet: bool,
+    /// Ends the run early, with a checkpoint.
+    #[serde(skip)]
+    pub stop: Stop,
 }
 
 impl Default for Pace {
@@ -41,7 +49,9 @@ impl Default for Pace {
             evaluate_every: 1000,
             sample_every: 1000,
             checkpoint_every: 1000,
+            last_checkpoint_minutes: 10.0,
             quiet: false,
+            stop: Stop::default(),
         }
     }
 }
@@ -66,6 +76,8 @@ pub struct Summary {
     pub checkpoint: PathBuf,
     /// The last measurement.
     pub measured: Map<String, Value>,
+    /// Whether [`Pace::stop`] ended it.
+    pub stopped: bool,
 }
 
 /// What the loop drives.
@@ -145,58 +157,84 @@ pub fn read_state(checkpoint: &std::path::Path) -> Result<State> {
     read_json(&checkpoint.join(STATE))
 }
 
-/// Runs `training` from `state` to its end or until somebody makes the file `stop` in the run's folder.
+/// Runs `training` from `state` to its end, until [`Pace::stop`] is requested, or until somebody makes the file `stop`
+/// in the run's folder.
+///
+/// The checkpoint comes last of what is due at a step. So everything up to its step is in the log, everything after it
+/// is done again by whoever resumes, and the log has neither gaps nor doubles.
+///
+/// What cannot be written, as on a full disk, is said and tried again; see `saving.rs` and [`super::log`].
 ///
 /// # Errors
-/// Whatever a step, a measurement or writing a file gives. The last checkpoint stays.
+/// Whatever a step or a measurement gives; [`Error::Training`] if the last checkpoint cannot be written. The checkpoint
+/// before it stays.
 pub fn drive(training: &mut impl Training, pace: &Pace, folder: &RunFolder, mut state: State) -> Result<Summary> {
     let length = Length::new(pace.steps, pace.minutes);
-    let mut progress = Progress::new(folder, state.step, pace.quiet)?;
-    let clock = Clock::starting_at(state.seconds);
+    let mut progress = Progress::new(folder, length, state.step, state.seconds, pace.quiet)?;
+    let mut saving = Saving::new(folder, state);
     let mut measured = Map::new();
-    let mut saved = None;
-    let due = |every: u64, step: u64| every > 0 && step.is_multiple_of(every);
-    loop {
-        let share = length.progress(state.step, clock.seconds());
-        let asked = state.step > 0 && due(pace.log_every.clamp(1, 50), state.step) && folder.stop_requested();
-        let done = share >= 1.0 || asked;
-        if state.step > 0 && (done || due(pace.log_every, state.step)) {
-            progress.write_interval(state.step, clock.seconds(), share, &[("lr", training.rate(state.step, share))])?;
+    let first = state.step;
+    let stopped = loop {
+        let share = length.progress(state.step, progress.seconds());
+        let due = |every: u64| every > 0 && state.step.is_multiple_of(every);
+        // What is due at the step of a checkpoint was done before it was written.
+        let fresh = state.step > first;
+        let stopped = share < 1.0 && pace.stop.requested();
+        let asked = fresh && due(pace.log_every.clamp(1, 50)) && folder.stop_requested();
+        let done = share >= 1.0 || asked || stopped;
+        // Who pressed Ctrl-C waits for no more than must be done.
+        let ended = done && !stopped;
+        if fresh && (done || due(pace.log_every)) {
+            progress.write_interval(&[("lr", training.rate(state.step, share))]);
         }
         let aside = Instant::now();
-        state.seconds = clock.seconds();
-        // A run that only resumed has written all this before.
-        let moved = saved.is_some_and(|at| at != state.step) || saved.is_none() && state.step > 0;
-        if moved && (done || due(pace.checkpoint_every, state.step)) {
-            save(training, folder, &state)?;
-            saved = Some(state.step);
+        state.seconds = progress.seconds();
+        let mut looked = Ok(());
+        if fresh && (ended || due(pace.evaluate_every)) {
+            progress.draw(Some("measuring …"));
+            looked = training.evaluate().map(|found| {
+                measured = found;
+                progress.measured(measured.clone());
+            });
         }
-        if done || state.step > 0 && due(pace.evaluate_every, state.step) {
-            measured = training.evaluate()?;
-            progress.event(state.step, measured.clone())?;
-            if let Some(psnr) = measured.get("psnr").and_then(Value::as_f64) {
-                progress.say(&format!("step {}: held-out PSNR {psnr:.2} dB", state.step));
+        if looked.is_ok() && fresh && (ended || due(pace.sample_every)) {
+            progress.draw(Some("drawing samples …"));
+            looked = draw(training, folder, state.step, &progress);
+        }
+        let last = done || looked.is_err();
+        let mut kept = Ok(());
+        if (last || due(pace.checkpoint_every) || saving.retry_is_due()) && !saving.is_saved(&state) {
+            progress.draw(Some("writing a checkpoint …"));
+            progress.sync();
+            let mut files = training.files()?;
+            files.push((STATE, to_json(&state)?));
+            if last {
+                let patience = Duration::try_from_secs_f64(pace.last_checkpoint_minutes * 60.0).unwrap_or_default();
+                kept = saving.save_last(&state, &files, patience, &pace.stop, &mut progress);
+            } else {
+                saving.save(&state, &files, &mut progress);
             }
         }
-        if done || state.step > 0 && due(pace.sample_every, state.step) {
-            folder.write(&format!("samples/step-{:08}.png", state.step), &picture::encode_png(&training.grid()?)?)?;
-        }
         progress.pause(aside.elapsed());
-        if done {
-            break;
+        if last {
+            progress.finish();
+            kept.and(looked)?;
+            break stopped;
         }
         let values = training.step(state.step, share)?;
         state.step += 1;
         state.images += training.batch() as u64;
-        progress.add(training.batch(), &values);
-    }
-    progress.finish();
+        progress.add(state.step, training.batch(), &values);
+    };
     let checkpoint = folder.latest()?.map_or_else(|| folder.path("checkpoints"), |(_, path)| path);
-    Ok(Summary { state, checkpoint, measured })
+    Ok(Summary { state, checkpoint, measured, stopped })
 }
 
-fn save(training: &impl Training, folder: &RunFolder, state: &State) -> Result<()> {
-    let mut files = training.files()?;
-    files.push((STATE, to_json(state)?));
-    folder.save(state.step, &files).map(|_| ())
+/// Draws a sample grid. One that cannot be written is said, and there will be others.
+fn draw(training: &mut impl Training, folder: &RunFolder, step: u64, progress: &Progress) -> Result<()> {
+    let png = picture::encode_png(&training.grid()?)?;
+    if let Err(reason) = folder.write(&format!("samples/step-{step:08}.png"), &png) {
+        progress.say(&format!("The samples of step {step} are missing: {reason}"));
+    }
+    Ok(())
 }

@@ -40,7 +40,7 @@ impl<M: Module> Ema<M> {
         self.module.expect("the averaged module is put back by every update")
     }
 
-    /// `average += (1 - decay) (live - average)`, parameter by parameter.
+    /// `average -= (1 - decay) (average - live)`, parameter by parameter.
     pub fn update(&mut self, live: &M, decay: f64) {
         let mut values = Values(TensorContainer::new());
         live.visit(&mut values);
@@ -69,10 +69,43 @@ impl ModuleMapper for Blend {
             return param;
         };
         let share = self.share;
-        // In this form a parameter that does not move stays exactly where it is.
+        // In this form an average that has arrived stays there bit for bit: `x - 0` is `x`, where `x + 0` would make a
+        // positive zero of a negative one.
         param.map(|average| {
-            let way = (live - average.clone()).mul_scalar(share);
-            average + way
+            let way = (average.clone() - live).mul_scalar(share);
+            average - way
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn an_average_moves_towards_the_weights_and_stays_bit_for_bit_where_they_stand_still() {
+        let device = Device::flex();
+        let with = |values: [[f32; 2]; 2]| {
+            let linear = LinearConfig::new(2, 2).with_bias(false).init(&device);
+            Linear { weight: linear.weight.map(|_| Tensor::from_floats(values, &device)), bias: None }
+        };
+        let bits = |linear: &Linear| -> Vec<u32> {
+            let values: Vec<f32> = linear.weight.val().into_data().try_to_vec().unwrap();
+            values.into_iter().map(f32::to_bits).collect()
+        };
+        let still = with([[-0.0, 0.0], [1e-40, -3.75]]);
+        let mut ema = Ema::new(&still);
+        ema.update(&still, 0.9);
+        assert_eq!(bits(ema.module()), bits(&still));
+
+        let id = still.weight.id;
+        let mut moved = with([[1.0, 1.0], [1.0, 1.0]]);
+        moved.weight = Param::initialized(id, moved.weight.val());
+        ema.update(&moved, 0.75);
+        let values: Vec<f32> = ema.module().weight.val().into_data().try_to_vec().unwrap();
+        assert_eq!(values, [0.25, 0.25, 0.25, -2.5625]);
     }
 }

@@ -58,14 +58,10 @@ pub fn cells(pictures: Tensor<4>) -> Tensor<5> {
     // The argument order is the official one: the angle is measured from the vertical. Opposite directions share a
     // bin: -9..0 falls on 0..9, and exactly 9 on 0.
     let phase = (gx.atan2(gy) * (BINS as f64 / PI)).floor(); // [B, 3, H, H], -9..=9
+    let phase = phase.clone() - (phase / BINS as f64).floor() * BINS as f64; // 0..9
     let bin = |bin: usize| {
-        let opposite = phase.clone().equal_scalar(bin as f64 - BINS as f64);
-        let mut here = phase.clone().equal_scalar(bin as f64).bool_or(opposite);
-        if bin == 0 {
-            here = here.bool_or(phase.clone().equal_scalar(BINS as f64));
-        }
         // A mask, not a product: in flat areas the angle may be no number.
-        let weight = weight.clone().mask_fill(here.bool_not(), 0.0);
+        let weight = weight.clone().mask_fill(phase.clone().not_equal_scalar(bin as f64), 0.0);
         let cells =
             weight.reshape([batch, 3, side, CELL, side * CELL]).sum_dim(3).reshape([batch, 3, side, side, CELL]);
         cells.sum_dim(4).squeeze_dim::<4>(4) // [B, 3, H/8, H/8]

@@ -1,16 +1,18 @@
 //! The latents a generator learns from: every training picture, and its mirror image where wanted, through the frozen
 //! tokenizer, once.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use rayon::prelude::*;
+use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::data::{Draw, Pictures};
 use super::run_folder::{RunFolder, read, read_json};
-use super::{evaluation, progress};
-use crate::checkpoint::{self, sha256_hex};
+use super::{board, evaluation};
+use crate::checkpoint::{self, Storage, sha256_hex};
 use crate::tokenizer::{Tokenizer, TokenizerConfig};
 use crate::{Error, Result};
 
@@ -80,17 +82,34 @@ pub struct Latents {
 #[derive(PartialEq, Serialize, Deserialize)]
 struct About {
     tokenizer_sha256: String,
+    /// Of what makes the latents; see [`encoder_sha256`].
+    #[serde(default)]
+    encoder_sha256: String,
     pictures_sha256: String,
     length: usize,
     copies: usize,
 }
 
-/// SHA-256 of the tokenizer weights that a generator's run was trained on.
+/// Whether a generator's run was trained on the latents that this tokenizer makes. Its decoder may be another: the
+/// second stage of a tokenizer's training changes that alone.
 ///
 /// # Errors
 /// [`Error::Io`] if `folder` is no such run.
-pub fn trained_on(folder: &RunFolder) -> Result<String> {
-    Ok(read_json::<About>(&folder.path(ABOUT))?.tokenizer_sha256)
+pub fn trained_on(folder: &RunFolder, source: &Source, tokenizer: &Tokenizer) -> Result<bool> {
+    let about: About = read_json(&folder.path(ABOUT))?;
+    Ok(about.tokenizer_sha256 == sha256_hex(&source.weights) || about.encoder_sha256 == encoder_sha256(tokenizer)?)
+}
+
+/// SHA-256 of the weights that make latents, as f32: encoder and `quant_conv` without what only masks need.
+fn encoder_sha256(tokenizer: &Tokenizer) -> Result<String> {
+    let bytes = checkpoint::save(tokenizer, Storage::F32, &Default::default())?;
+    let file = SafeTensors::deserialize(&bytes)
+        .map_err(|problem| Error::weights(format!("The tokenizer's weights could not be read back: {problem}")))?;
+    let makes_latents =
+        |name: &str| (name.starts_with("encoder.") || name.starts_with("quant_conv.")) && name != "encoder.mask_token";
+    let mut tensors: Vec<_> = file.iter().filter(|(name, _)| makes_latents(name)).collect();
+    tensors.sort_by_key(|(name, _)| *name);
+    Ok(sha256_hex(&tensors.iter().flat_map(|(name, view)| [name.as_bytes(), view.data()]).collect::<Vec<_>>().concat()))
 }
 
 impl Latents {
@@ -109,8 +128,14 @@ impl Latents {
     ) -> Result<Self> {
         let length = source.config.latent_tokens * source.config.latent_channels;
         let copies = 1 + usize::from(mirror);
-        let (tokenizer_sha256, pictures_sha256) = (sha256_hex(&source.weights), pictures.sha256());
-        let about = About { tokenizer_sha256, pictures_sha256, length, copies };
+        let tokenizer = source.load(device)?;
+        let about = About {
+            tokenizer_sha256: sha256_hex(&source.weights),
+            encoder_sha256: encoder_sha256(&tokenizer)?,
+            pictures_sha256: pictures.sha256(),
+            length,
+            copies,
+        };
         let cached = read_json::<About>(&folder.path(ABOUT)).ok().filter(|known| *known == about);
         if cached.is_some()
             && let Ok(bytes) = read(&folder.path(VALUES))
@@ -120,8 +145,10 @@ impl Latents {
                 bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect();
             return Self::new(values, length, copies);
         }
-        let latents = Self::encode(&source.load(device)?, pictures, length, mirror, quiet, device)?;
+        let latents = Self::encode(&tokenizer, pictures, length, mirror, quiet, device)?;
         let bytes: Vec<u8> = latents.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        // What says that the values are right goes before they do and comes after them.
+        let _ = fs::remove_file(folder.path(ABOUT));
         folder.write(VALUES, &bytes)?;
         folder.write_json(ABOUT, &about)?;
         Ok(latents)
@@ -142,7 +169,7 @@ impl Latents {
         let sides = if mirror { &[false, true][..] } else { &[false] };
         let both = |index| sides.iter().map(move |mirrored| Draw { index, mirrored: *mirrored });
         let all: Vec<Draw> = (0..pictures.len()).flat_map(both).collect();
-        let bar = progress::bar(all.len() as u64, "pictures encoded", quiet);
+        let bar = board::bar(all.len() as u64, "pictures encoded", quiet);
         // A CPU backend spreads matrix products over the cores but computes element by element on one: batches side
         // by side keep all of them busy.
         let encoded: Vec<Vec<f32>> = all

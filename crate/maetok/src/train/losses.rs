@@ -30,7 +30,7 @@ impl Distance {
     pub fn of(kind: TargetKind) -> Self {
         match kind {
             TargetKind::Hog => Self::Square,
-            TargetKind::Dino | TargetKind::Clip => Self::Cosine,
+            TargetKind::Dino | TargetKind::Clip | TargetKind::EfficientNet => Self::Cosine,
         }
     }
 

@@ -5,6 +5,8 @@
 //! JSON lines, safetensors under the official key names.
 
 pub mod adversarial;
+mod board;
+mod clock;
 pub mod data;
 pub mod devices;
 mod diffusion;
@@ -13,18 +15,23 @@ pub mod ema;
 pub mod evaluation;
 pub mod hog;
 pub mod latents;
+pub mod log;
 pub mod losses;
+pub mod muon;
 pub mod objective;
 pub mod optimiser;
 pub mod pack;
 mod parallel;
 mod prefetch;
 mod progress;
+pub mod provenance;
 pub mod run_folder;
+mod saving;
 pub mod schedule;
+pub mod stop;
+mod story;
 pub mod teacher;
 mod tokenizer;
-pub mod yardstick;
 
 #[cfg(test)]
 mod parity;
@@ -36,4 +43,7 @@ mod two_devices;
 pub use devices::Devices;
 pub use diffusion::{DiffusionTrainer, DiffusionTraining};
 pub use drive::{Pace, State, Summary};
-pub use tokenizer::{Start, TeacherFile, TokenizerTrainer, TokenizerTraining};
+pub use tokenizer::{
+    AdversarialKind, AdversarialTraining, PerceptualKind, PerceptualTraining, Start, TeacherTraining, TokenizerTrainer,
+    TokenizerTraining,
+};

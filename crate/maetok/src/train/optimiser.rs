@@ -1,4 +1,5 @@
-//! AdamW with the weight decay where it belongs, clipping by the norm of *all* gradients, stable names.
+//! AdamW with the weight decay where it belongs, and Muon where wanted; clipping by the norm of *all* gradients; stable
+//! names.
 //!
 //! Source: MAETok's training recipe (weight decay not on biases and one-dimensional tensors, gradients
 //! clipped to a global norm of 1); AdamW after Loshchilov and Hutter 2019.
@@ -8,10 +9,12 @@ use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Shape, Tensor};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
+use super::drive::{check_not_negative, check_positive};
+use super::muon;
 use crate::checkpoint::is_variant;
 use crate::{Error, Result};
 
@@ -26,12 +29,31 @@ pub struct AdamW {
     pub epsilon: f32,
     /// Decoupled decay of matrices and larger tensors.
     pub weight_decay: f32,
+    /// Memory of [Muon's](super::muon) momentum, which then updates the matrices inside the blocks; without it, all is
+    /// AdamW's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub muon: Option<f32>,
 }
 
 impl AdamW {
     /// An optimiser that has not made an update yet.
     pub fn init(self) -> Optimiser {
         Optimiser { settings: self, moments: HashMap::new() }
+    }
+
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for one that makes no sense.
+    pub fn validate(&self) -> Result<()> {
+        let memories = [("beta_1", Some(self.beta_1)), ("beta_2", Some(self.beta_2)), ("muon", self.muon)];
+        for (name, memory) in memories {
+            if let Some(memory) = memory.filter(|memory| !(0.0..1.0).contains(memory)) {
+                return Err(Error::setting(name, memory, "at least 0 and below 1"));
+            }
+        }
+        check_positive(&[("epsilon", f64::from(self.epsilon))])?;
+        check_not_negative(&[("weight decay", f64::from(self.weight_decay))])
     }
 }
 
@@ -46,10 +68,10 @@ pub struct Optimiser {
 
 /// What is remembered of one parameter, its values in a row.
 struct Moments {
-    /// Mean of the gradients.
+    /// Mean of the gradients; Muon's momentum is their sum.
     first: Tensor<1>,
-    /// Mean of their squares.
-    second: Tensor<1>,
+    /// Mean of their squares, which Muon has no use for.
+    second: Option<Tensor<1>>,
     /// Updates so far.
     updates: i32,
 }
@@ -59,7 +81,7 @@ impl Optimiser {
     ///
     /// The module is taken and given back: one that is cloned would be copied, not changed in place.
     pub fn step<M: Module>(&mut self, rate: f64, module: M, grads: GradientsParams) -> M {
-        module.map(&mut Step { optimiser: self, rate, grads })
+        module.map(&mut Step { optimiser: self, rate, grads, path: Vec::new() })
     }
 
     /// The memory as a safetensors file, by the parameters' identities (see [`with_stable_ids`]).
@@ -69,7 +91,8 @@ impl Optimiser {
     pub fn store(&self) -> Result<Vec<u8>> {
         let mut tensors: Vec<(String, Dtype, Vec<u8>)> = Vec::new();
         for (id, moments) in &self.moments {
-            for (name, values) in [("first", &moments.first), ("second", &moments.second)] {
+            let known = [("first", Some(&moments.first)), ("second", moments.second.as_ref())];
+            for (name, values) in known.into_iter().filter_map(|(name, values)| Some((name, values?))) {
                 let values: Vec<f32> = values.clone().into_data().iter().collect();
                 tensors.push((format!("{}.{name}", id.val()), Dtype::F32, bytemuck::cast_slice(&values).to_vec()));
             }
@@ -110,8 +133,12 @@ impl Optimiser {
             };
             let updates = <[u8; 4]>::try_from(tensor("updates")?.data())
                 .map_err(|_| refuse(format!("{id}.updates is not one number")))?;
-            let moments =
-                Moments { first: values("first")?, second: values("second")?, updates: i32::from_le_bytes(updates) };
+            let second = file.names().contains(&format!("{id}.second").as_str());
+            let moments = Moments {
+                first: values("first")?,
+                second: second.then(|| values("second")).transpose()?,
+                updates: i32::from_le_bytes(updates),
+            };
             self.moments.insert(ParamId::from(id), moments);
         }
         Ok(self)
@@ -123,33 +150,70 @@ struct Step<'a> {
     optimiser: &'a mut Optimiser,
     rate: f64,
     grads: GradientsParams,
+    /// Names of the modules around the parameter, and its own.
+    path: Vec<String>,
+}
+
+impl Step<'_> {
+    /// AdamW's change of a parameter, in units of the learning rate, and what is remembered of it.
+    fn adamw(&self, known: Option<Moments>, grad: Tensor<1>) -> (Tensor<1>, Moments) {
+        let AdamW { beta_1, beta_2, epsilon, .. } = self.optimiser.settings;
+        let (beta_1, beta_2) = (f64::from(beta_1), f64::from(beta_2));
+        let (first, second) = (grad.clone() * (1.0 - beta_1), grad.square() * (1.0 - beta_2));
+        let (first, second, updates) = match known {
+            Some(Moments { first: m, second: Some(v), updates }) => {
+                (m * beta_1 + first, v * beta_2 + second, updates + 1)
+            }
+            _ => (first, second, 1),
+        };
+        // The means started at zero and are too small by these factors.
+        let mean = first.clone() / (1.0 - beta_1.powi(updates));
+        let square = second.clone() / (1.0 - beta_2.powi(updates));
+        (mean / (square.sqrt() + f64::from(epsilon)), Moments { first, second: Some(second), updates })
+    }
+
+    /// Muon's change of a matrix, with Nesterov's look ahead.
+    fn muon(
+        &self,
+        memory: f64,
+        known: Option<Moments>,
+        grad: Tensor<1>,
+        (shape, matrices): (&Shape, usize),
+    ) -> (Tensor<1>, Moments) {
+        let (momentum, updates) = match known {
+            Some(Moments { first, second: None, updates }) => (first * memory + grad.clone(), updates + 1),
+            _ => (grad.clone(), 1),
+        };
+        let ahead = grad + momentum.clone() * memory;
+        (muon::update(ahead, shape, matrices), Moments { first: momentum, second: None, updates })
+    }
 }
 
 impl ModuleMapper for Step<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(grad) = self.grads.remove::<D>(param.id) else {
             return param;
         };
-        let AdamW { beta_1, beta_2, epsilon, weight_decay } = self.optimiser.settings;
-        let (beta_1, beta_2) = (f64::from(beta_1), f64::from(beta_2));
+        let AdamW { weight_decay, muon, .. } = self.optimiser.settings;
         let (id, tensor, mapper) = param.consume();
         let trained = tensor.is_require_grad();
         let tensor = tensor.inner();
         let shape = tensor.shape();
         let grad: Tensor<1> = grad.flatten(0, D - 1);
-        let square = grad.clone().square();
-        let moments = match self.optimiser.moments.remove(&id) {
-            Some(known) => Moments {
-                first: known.first * beta_1 + grad * (1.0 - beta_1),
-                second: known.second * beta_2 + square * (1.0 - beta_2),
-                updates: known.updates + 1,
-            },
-            None => Moments { first: grad * (1.0 - beta_1), second: square * (1.0 - beta_2), updates: 1 },
+        let known = self.optimiser.moments.remove(&id);
+        let (change, moments) = match muon.zip(muon::matrices(&self.path)) {
+            Some((memory, matrices)) => self.muon(f64::from(memory), known, grad, (&shape, matrices)),
+            None => self.adamw(known, grad),
         };
-        // The means started at zero and are too small by these factors.
-        let first = moments.first.clone() / (1.0 - beta_1.powi(moments.updates));
-        let second = moments.second.clone() / (1.0 - beta_2.powi(moments.updates));
-        let change: Tensor<D> = (first / (second.sqrt() + f64::from(epsilon))).reshape(shape);
+        let change: Tensor<D> = change.reshape(shape);
         self.optimiser.moments.insert(id, moments);
 
         let decay = if D > 1 { f64::from(weight_decay) } else { 0.0 };
@@ -240,6 +304,82 @@ impl ModuleVisitor for Scale<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(grad) = self.grads.remove::<D>(param.id) {
             self.grads.register(param.id, grad.mul_scalar(self.factor));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Distribution;
+
+    use super::*;
+    use crate::diffusion::{GeneratorConfig, LightningConfig, SitConfig};
+
+    const MUON: AdamW = AdamW { beta_1: 0.9, beta_2: 0.95, epsilon: 1e-8, weight_decay: 0.0, muon: Some(0.95) };
+
+    /// Names of parameters, and a gradient for each.
+    #[derive(Default)]
+    struct Named {
+        path: Vec<String>,
+        names: Vec<(String, ParamId)>,
+        grads: GradientsParams,
+    }
+
+    impl ModuleVisitor for Named {
+        fn enter_module(&mut self, name: &str, _container: &str) {
+            self.path.push(name.to_owned());
+        }
+
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.pop();
+        }
+
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.names.push((self.path.join("."), param.id));
+            let device = param.val().device().inner();
+            let grad = Tensor::<D>::random(param.val().shape(), Distribution::Default, &device);
+            self.grads.register(param.id, grad);
+        }
+    }
+
+    /// Names of the parameters that Muon updated, by the memory that only AdamW keeps.
+    fn with_muon<M: Module>(module: M) -> Vec<String> {
+        let module = with_stable_ids(module);
+        let mut named = Named::default();
+        module.visit(&mut named);
+        let mut optimiser = MUON.init();
+        optimiser.step(1e-3, module, named.grads);
+        let of_muon = |id: &ParamId| optimiser.moments[id].second.is_none();
+        named.names.into_iter().filter(|(_, id)| of_muon(id)).map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn muon_is_for_the_matrices_of_attention_and_mlp_in_every_network() {
+        let device = Device::flex();
+        let tokenizer = with_muon(crate::train::tests::tiny().init(&device).unwrap());
+        let sit = SitConfig { width: 32, depth: 2, heads: 2, ..SitConfig::toon(2) };
+        let sit = with_muon(GeneratorConfig::from(sit).init(&device).unwrap());
+        let lightning = LightningConfig { width: 32, depth: 2, heads: 2, ..LightningConfig::toon(2) };
+        let lightning = with_muon(GeneratorConfig::from(lightning).init(&device).unwrap());
+        let config = crate::train::tests::tiny();
+        for (names, blocks) in [(tokenizer, config.encoder.depth + config.decoder.depth), (sit, 2), (lightning, 2)] {
+            assert_eq!(names.len(), 4 * blocks, "qkv, proj and two layers of the MLP in each of {blocks}: {names:?}");
+            assert_eq!(names.iter().filter(|name| name.ends_with("attn.qkv.weight")).count(), blocks, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_make_no_sense_are_refused_by_name() {
+        assert!(MUON.validate().is_ok());
+        for (settings, name) in [
+            (AdamW { muon: Some(1.5), ..MUON }, "muon"),
+            (AdamW { muon: Some(f32::NAN), ..MUON }, "muon"),
+            (AdamW { beta_2: 1.0, ..MUON }, "beta_2"),
+            (AdamW { epsilon: 0.0, ..MUON }, "epsilon"),
+            (AdamW { weight_decay: -1.0, ..MUON }, "weight decay"),
+        ] {
+            let refused = settings.validate().unwrap_err();
+            assert!(matches!(refused, Error::Setting { name: n, .. } if n == name), "{refused}");
         }
     }
 }

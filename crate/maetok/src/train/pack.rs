@@ -12,8 +12,9 @@ use super::data::Split;
 use super::diffusion::DiffusionTraining;
 use super::drive::{State, read_state};
 use super::latents::{Source, trained_on};
-use super::run_folder::{RunFolder, read, read_json};
-use crate::checkpoint::{self, ClassEntry, Folder, Manifest, Part, Storage, sha256_hex, write_folder};
+use super::log;
+use super::run_folder::{LOG, RunFolder, read, read_json};
+use crate::checkpoint::{self, ClassEntry, Folder, Manifest, Part, Storage, write_folder};
 use crate::diffusion::GeneratorConfig;
 use crate::tokenizer::TokenizerConfig;
 use crate::{Error, Result};
@@ -67,7 +68,8 @@ pub fn pack(request: &Pack, out: &Path) -> Result<Manifest> {
     let device = Device::flex();
     let source = Source::find(&request.tokenizer)?;
     let none = BTreeMap::new();
-    let weights = checkpoint::save(&source.load(&device)?, Storage::F16, &none)?;
+    let tokenizer = source.load(&device)?;
+    let weights = checkpoint::save(&tokenizer, Storage::F16, &none)?;
     let mut manifest = Manifest::draft(&request.name, source.config.image_size);
     manifest.title = if request.title.is_empty() { &request.name } else { &request.title }.clone();
     manifest.license.clone_from(&request.license);
@@ -78,7 +80,7 @@ pub fn pack(request: &Pack, out: &Path) -> Result<Manifest> {
     let mut extra = BTreeMap::new();
     if let Some(run) = &request.generator {
         let folder = RunFolder::existing(run);
-        if trained_on(&folder)? != sha256_hex(&source.weights) {
+        if !trained_on(&folder, &source, &tokenizer)? {
             return Err(Error::training(format!(
                 "The generator in {} was trained on another tokenizer than that in {}",
                 run.display(),
@@ -88,7 +90,8 @@ pub fn pack(request: &Pack, out: &Path) -> Result<Manifest> {
         let Some((_, from)) = folder.latest()? else {
             return Err(Error::training(format!("{} holds no checkpoint", run.display())));
         };
-        config = TokenizerConfig::from_json(&read(&folder.path("tokenizer.json"))?)?;
+        let measured = TokenizerConfig::from_json(&read(&folder.path("tokenizer.json"))?)?;
+        (config.latent_mean, config.latent_std) = (measured.latent_mean, measured.latent_std);
         let (settings, _) = DiffusionTraining::of_run(run)?;
         let sizes = GeneratorConfig::from_json(&read(&from.join("config.json"))?)?;
         let network = checkpoint::load(sizes.init(&device)?, &[&read(&from.join("model.safetensors"))?])?.0;
@@ -182,10 +185,9 @@ fn told(state: &State) -> String {
 
 /// The last measurement up to `step` in a run's log.
 fn measured(run: &Path, step: u64) -> Vec<(String, String)> {
-    let text = fs::read_to_string(run.join("log.jsonl")).unwrap_or_default();
-    let lines = text.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let up_to = |line: &Value| line["step"].as_u64().is_some_and(|at| at <= step);
-    for line in lines.filter(up_to) {
+    let text = fs::read_to_string(run.join(LOG)).unwrap_or_default();
+    for (_, line) in log::lines(&text).rev().filter(|(at, _)| *at <= step) {
+        let line = Value::Object(line);
         if let Some(psnr) = line["psnr"].as_f64() {
             let mut found =
                 vec![("held-out PSNR".to_owned(), format!("{psnr:.2} dB over {} pictures", line["pictures"]))];

@@ -16,78 +16,132 @@ use crate::{Error, Result};
 /// Named numbers of a part, beside its loss.
 pub type Values = Vec<(&'static str, f64)>;
 
+/// Loss, its named parts, and gradients: of a part, already multiplied by its [share](Crew::share), or of a batch.
+pub type Slope = (f64, Values, GradientsParams);
+
+/// A model for every part of a batch, each with an autodiff graph of its own.
+///
+/// The parts go to the devices in order, equally many to each.
+pub struct Crew<'a, M> {
+    model: &'a M,
+    /// With the numbers of their devices.
+    forks: Vec<(usize, M)>,
+    devices: &'a Devices,
+}
+
+impl<'a, M: Module + Sync> Crew<'a, M> {
+    /// Copies of `model`, which is on the first of the `devices`, for so many parts.
+    ///
+    /// # Panics
+    /// If the parts are not as many for every device, and at least one.
+    pub fn new(model: &'a M, parts: usize, devices: &'a Devices) -> Self {
+        assert!(parts > 0 && parts.is_multiple_of(devices.count()), "{parts} parts for {} devices", devices.count());
+        let each = parts / devices.count();
+        // Sent to each device once, however many of its threads use it.
+        let copies: Vec<M> = devices.all()[1..].iter().map(|device| model.clone().fork(device)).collect();
+        let fork = |number: usize| match number {
+            0 => model.clone().fork(devices.main()),
+            _ => copies[number - 1].clone().fork(&devices.all()[number]),
+        };
+        Self { model, forks: (1..parts).map(|part| (part / each, fork(part / each))).collect(), devices }
+    }
+
+    /// What a part, one of equally large ones, counts in the batch.
+    pub fn share(&self) -> f64 {
+        1.0 / (1 + self.forks.len()) as f64
+    }
+
+    /// Does `work` with every part, its model and the number of its device, side by side; returns what came out in the
+    /// order of the parts.
+    ///
+    /// # Errors
+    /// [`Error::Training`] if another device than the first did not do its part.
+    ///
+    /// # Panics
+    /// If there are not as many parts as models, or if a thread of the first device panics.
+    pub fn each<P: Send, R: Send>(&self, parts: Vec<P>, work: impl Fn(&M, P, usize) -> R + Sync) -> Result<Vec<R>> {
+        assert_eq!(parts.len(), 1 + self.forks.len(), "a model for every part");
+        let mut parts = parts.into_iter();
+        let first = parts.next().expect("there is a part for the model itself");
+        if self.forks.is_empty() {
+            return Ok(vec![work(self.model, first, 0)]);
+        }
+        thread::scope(|scope| {
+            let work = &work;
+            let with_parts = self.forks.iter().zip(parts);
+            let others: Vec<_> = with_parts
+                .map(|((number, fork), part)| (*number, scope.spawn(move || work(fork, part, *number))))
+                .collect();
+            let mut results = vec![work(self.model, first, 0)];
+            for (number, other) in others {
+                results.push(match (other.join(), number) {
+                    (Ok(result), _) => result,
+                    (Err(_), 0) => panic!("a training thread panicked"),
+                    // What is on another machine may go away at any time.
+                    (Err(_), _) => return Err(lost(number, self.devices.count())),
+                });
+            }
+            Ok(results)
+        })
+    }
+
+    /// Gradients of `loss` by the parameters of `model`, one of the crew's, on the first device.
+    pub fn gradients(&self, model: &M, loss: &Tensor<1>) -> GradientsParams {
+        let grads = GradientsParams::from_grads(loss.backward(), model);
+        if self.devices.count() == 1 { grads } else { grads.to_device(&self.devices.main().clone().inner(), model) }
+    }
+
+    /// Adds the parts up.
+    pub fn sum(&self, parts: Vec<Slope>) -> Slope {
+        if self.forks.is_empty() {
+            return parts.into_iter().next().expect("a batch has at least one part");
+        }
+        let mut sum = GradientsAccumulator::new();
+        let (mut total, mut named) = (0.0, Values::new());
+        for (value, values, grads) in parts {
+            total += value;
+            for (name, value) in values {
+                match named.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, sum)) => *sum += value,
+                    None => named.push((name, value)),
+                }
+            }
+            sum.accumulate(self.model, grads);
+        }
+        (total, named, sum.grads())
+    }
+}
+
 /// Loss, its named parts, and the gradients of `model`, averaged over `parts` of equal size, on the first device.
 ///
-/// The parts go to the devices in order, equally many to each. `loss` gets a copy of the model with an autodiff graph of
-/// its own, a part, and the number of the device that both are for.
+/// `loss` gets a copy of the model with an autodiff graph of its own, a part, and the number of the device that both
+/// are for.
 ///
 /// # Errors
-/// [`Error::Training`] if another device than the first did not do its part.
+/// As [`Crew::each`].
 ///
 /// # Panics
-/// If the parts are not as many for every device and at least one, or if a thread of the first device panics.
+/// As [`Crew::new`] and [`Crew::each`].
 pub fn gradients<M, P>(
     model: &M,
     parts: Vec<P>,
     devices: &Devices,
     loss: impl Fn(&M, P, usize) -> (Tensor<1>, Vec<(&'static str, Tensor<1>)>) + Sync,
-) -> Result<(f64, Values, GradientsParams)>
+) -> Result<Slope>
 where
-    M: Module,
+    M: Module + Sync,
     P: Send,
 {
-    assert!(!parts.is_empty() && parts.len().is_multiple_of(devices.count()), "{} parts", parts.len());
-    let share = 1.0 / parts.len() as f64;
-    let each = parts.len() / devices.count();
-    let home = devices.main().clone().inner();
-    let one = |model: &M, part: P, number: usize| {
-        let (loss, parts) = loss(model, part, number);
+    let crew = Crew::new(model, parts.len(), devices);
+    let share = crew.share();
+    let slopes = crew.each(parts, |model, part, device| {
+        let (loss, parts) = loss(model, part, device);
         let loss = loss * share;
-        let value = number_of(loss.clone());
-        let values: Values = parts.into_iter().map(|(name, part)| (name, number_of(part) * share)).collect();
-        let grads = GradientsParams::from_grads(loss.backward(), model);
-        (value, values, if number == 0 { grads } else { grads.to_device(&home, model) })
-    };
-    // Sent to each device once, however many of its threads use it.
-    let copies: Vec<M> = devices.all()[1..].iter().map(|device| model.clone().fork(device)).collect();
-    let mut parts = parts.into_iter().enumerate().map(|(at, part)| (at / each, part));
-    let (_, first) = parts.next().expect("a batch has at least one part");
-    let fork = |number: usize| match number {
-        0 => model.clone().fork(devices.main()),
-        _ => copies[number - 1].clone().fork(&devices.all()[number]),
-    };
-    let forks: Vec<(usize, M, P)> = parts.map(|(number, part)| (number, fork(number), part)).collect();
-    if forks.is_empty() {
-        return Ok(one(model, first, 0));
-    }
-    let results = thread::scope(|scope| {
-        let one = &one;
-        let start = |(number, fork, part)| (number, scope.spawn(move || one(&fork, part, number)));
-        let others: Vec<_> = forks.into_iter().map(start).collect();
-        let mut results = vec![one(model, first, 0)];
-        for (number, other) in others {
-            results.push(match (other.join(), number) {
-                (Ok(result), _) => result,
-                (Err(_), 0) => panic!("a training thread panicked"),
-                // What is on another machine may go away at any time.
-                (Err(_), _) => return Err(lost(number, devices.count())),
-            });
-        }
-        Ok(results)
+        let value = number(loss.clone());
+        let values = parts.into_iter().map(|(name, part)| (name, number(part) * share)).collect();
+        (value, values, crew.gradients(model, &loss))
     })?;
-    let mut sum = GradientsAccumulator::new();
-    let (mut total, mut named) = (0.0, Values::new());
-    for (value, values, grads) in results {
-        total += value;
-        for (name, value) in values {
-            match named.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, sum)) => *sum += value,
-                None => named.push((name, value)),
-            }
-        }
-        sum.accumulate(model, grads);
-    }
-    Ok((total, named, sum.grads()))
+    Ok(crew.sum(slopes))
 }
 
 fn lost(number: usize, count: usize) -> Error {
@@ -97,6 +151,7 @@ fn lost(number: usize, count: usize) -> Error {
     ))
 }
 
-fn number_of(value: Tensor<1>) -> f64 {
+/// Reads a tensor of one value back.
+pub fn number(value: Tensor<1>) -> f64 {
     f64::from(value.into_scalar::<f32>())
 }

@@ -137,6 +137,7 @@ fn parity_clip_adamw_and_average() {
             beta_2: number(&about["betas"][1]) as f32,
             epsilon: number(&about["eps"]) as f32,
             weight_decay: number(&about["weight_decay"]["w"]) as f32,
+            muon: None,
         };
         let mut optimiser = adamw.init();
         let mut ema = Ema::new(&pair);

@@ -1,60 +1,19 @@
-//! What a person sees while a run goes on, and what stays of it: a bar or plain lines, and the JSONL log.
+//! What a person sees while a run goes on, and what stays of it: a dashboard or plain lines, and the JSONL log.
 
-use std::fs::File;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value};
 
-use super::run_folder::{RunFolder, at};
+use super::board::Board;
+use super::clock::{Clock, Length, duration};
+use super::log::{Line, Log};
+use super::run_folder::{LOG, RunFolder};
+use super::story::{Now, Story};
 use crate::Result;
 
-/// Units of the bar: thousandths of the run, which may be bounded by steps or by time.
-const UNITS: u64 = 1000;
-
-/// When a run ends.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Length {
-    /// After so many updates.
-    Steps(u64),
-    /// After so many seconds of training, interruptions not counted.
-    Seconds(f64),
-}
-
-impl Length {
-    /// From the two settings: minutes win over steps.
-    pub fn new(steps: u64, minutes: Option<f64>) -> Self {
-        minutes.map_or(Self::Steps(steps), |minutes| Self::Seconds(minutes * 60.0))
-    }
-
-    /// Share of the run that is over, 0 to 1.
-    pub fn progress(self, step: u64, seconds: f64) -> f64 {
-        let share = match self {
-            Self::Steps(steps) => step as f64 / steps.max(1) as f64,
-            Self::Seconds(total) => seconds / total.max(1e-9),
-        };
-        share.clamp(0.0, 1.0)
-    }
-}
-
-/// Training time: goes on where an earlier process stopped, and stands still while paused.
-pub struct Clock {
-    before: f64,
-    since: Instant,
-}
-
-impl Clock {
-    /// A clock that shows `before` seconds now.
-    pub fn starting_at(before: f64) -> Self {
-        Self { before, since: Instant::now() }
-    }
-
-    /// Seconds of training so far.
-    pub fn seconds(&self) -> f64 {
-        self.before + self.since.elapsed().as_secs_f64()
-    }
-}
+/// Between two plain lines.
+const LINE_EVERY: Duration = Duration::from_secs(20);
 
 /// Sums of a log interval.
 #[derive(Default)]
@@ -64,56 +23,79 @@ struct Interval {
     sums: Map<String, Value>,
 }
 
-/// A bar for something that is done before or after training; hidden if `quiet` or where no person looks.
-pub fn bar(length: u64, what: &str, quiet: bool) -> ProgressBar {
-    if quiet || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{bar:30} {pos} of {len} {msg}, {eta} left");
-    ProgressBar::new(length)
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        .with_message(what.to_owned())
+/// Where a person looks.
+enum Shown {
+    Nothing,
+    /// Plain lines, the last one at that time.
+    Lines(Option<Instant>),
+    Board(Board),
 }
 
 /// Reports a run.
 pub struct Progress {
-    bar: Option<ProgressBar>,
-    log: File,
-    folder: RunFolder,
+    shown: Shown,
+    length: Length,
+    clock: Clock,
+    step: u64,
+    story: Story,
+    log: Log,
+    log_failed: bool,
     interval: Interval,
     interval_start: Instant,
-    line_every: Duration,
-    last_line: Option<Instant>,
+    /// Step of the newest checkpoint, and when this process wrote it.
+    saved: Option<(u64, Option<Instant>)>,
+    unsaved: bool,
 }
 
 impl Progress {
-    /// Starts reporting into `folder`, whose log is cut after `step`. With `quiet`, nothing is shown.
-    pub fn new(folder: &RunFolder, step: u64, quiet: bool) -> Result<Self> {
-        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
-            let bar = ProgressBar::new(UNITS);
-            let template = "{bar:30} {percent:>3} %  {msg}";
-            bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar
-        });
-        Ok(Self {
-            bar,
-            log: folder.open_log(step)?,
-            folder: folder.clone(),
+    /// Starts reporting into `folder`, whose log is cut after `step`; `seconds` of training came before. With `quiet`,
+    /// nothing is shown.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io) if the log cannot be opened.
+    pub fn new(folder: &RunFolder, length: Length, step: u64, seconds: f64, quiet: bool) -> Result<Self> {
+        let shown = match (quiet, Board::new()) {
+            (true, _) => Shown::Nothing,
+            (false, Some(board)) => Shown::Board(board),
+            (false, None) => Shown::Lines(None),
+        };
+        let (log, before) = Log::open(&folder.path(LOG), step)?;
+        let mut story = Story::default();
+        for line in &before {
+            story.learn(line["step"].as_u64().unwrap_or_default(), line);
+        }
+        let mut progress = Self {
+            shown,
+            length,
+            clock: Clock::starting_at(seconds),
+            step,
+            story,
+            log,
+            log_failed: false,
             interval: Interval::default(),
             interval_start: Instant::now(),
-            line_every: if quiet { Duration::MAX } else { Duration::from_secs(20) },
-            last_line: None,
-        })
+            saved: (step > 0).then_some((step, None)),
+            unsaved: false,
+        };
+        progress.draw(None);
+        Ok(progress)
+    }
+
+    /// Seconds of training so far.
+    pub fn seconds(&self) -> f64 {
+        self.clock.seconds()
     }
 
     /// Adds a step's numbers to the running interval; they are averaged when it is written.
-    pub fn add(&mut self, images: usize, values: &[(&str, f64)]) {
+    pub fn add(&mut self, step: u64, images: usize, values: &[(&str, f64)]) {
+        self.step = step;
         self.interval.steps += 1;
         self.interval.images += images as u64;
         for (name, value) in values {
             let sum = self.interval.sums.get(*name).and_then(Value::as_f64).unwrap_or(0.0) + value;
             self.interval.sums.insert((*name).to_owned(), sum.into());
         }
+        self.draw(None);
     }
 
     /// Leaves out of the speed whatever happened since the last call that was not training.
@@ -124,14 +106,15 @@ impl Progress {
     /// Writes the interval's means to the log and shows them.
     ///
     /// `fixed` are values of this moment (learning rate), not averaged.
-    pub fn write_interval(&mut self, step: u64, seconds: f64, progress: f64, fixed: &[(&str, f64)]) -> Result<()> {
+    pub fn write_interval(&mut self, fixed: &[(&str, f64)]) {
         if self.interval.steps == 0 {
-            return Ok(());
+            return;
         }
         let interval = std::mem::take(&mut self.interval);
         let images_per_second = interval.images as f64 / self.interval_start.elapsed().as_secs_f64().max(1e-9);
         self.interval_start = Instant::now();
 
+        let seconds = self.seconds();
         let mut line = Map::new();
         let mut put = |name: &str, value: f64| line.insert(name.to_owned(), rounded(value));
         put("seconds", seconds);
@@ -144,50 +127,101 @@ impl Progress {
         put("images_per_second", images_per_second);
 
         let loss = line.get("loss").and_then(Value::as_f64).unwrap_or(f64::NAN);
-        let left = if progress > 0.0 { seconds * (1.0 - progress) / progress } else { f64::NAN };
-        let text = format!("step {step}  loss {loss:.4}  {images_per_second:.0} images/s  {} left", duration(left));
-        match &self.bar {
-            Some(bar) => {
-                bar.set_position((progress * UNITS as f64) as u64);
-                bar.set_message(text);
-            }
-            None if self.last_line.is_none_or(|last| last.elapsed() >= self.line_every)
-                && self.line_every != Duration::MAX =>
-            {
-                self.last_line = Some(Instant::now());
-                say(&format!("{:3.0} %  {text}", progress * 100.0));
-            }
-            None => {}
+        self.event(line);
+        if let Shown::Lines(last) = &mut self.shown
+            && last.is_none_or(|last| last.elapsed() >= LINE_EVERY)
+        {
+            *last = Some(Instant::now());
+            let progress = self.length.progress(self.step, seconds);
+            let left = duration(if progress > 0.0 { seconds * (1.0 - progress) / progress } else { f64::NAN });
+            let (share, step) = (progress * 100.0, self.step);
+            say(&format!("{share:3.0} %  step {step}  loss {loss:.4}  {images_per_second:.0} images/s  {left} left"));
         }
-        self.event(step, line)
     }
 
-    /// Writes one object to the log.
-    pub fn event(&mut self, step: u64, fields: Map<String, Value>) -> Result<()> {
+    /// Writes a measurement to the log and says what it found.
+    pub fn measured(&mut self, fields: Line) {
+        let what = ["psnr", "held_out_loss"].iter().any(|name| fields.contains_key(*name));
+        self.event(fields);
+        if let Some((newest, step)) = self.story.newest().filter(|_| what) {
+            self.say(&format!("step {step}: held-out {newest}"));
+        }
+    }
+
+    /// Writes one object to the log. One that cannot be written is said once and waits.
+    fn event(&mut self, fields: Line) {
         let mut line = Map::new();
-        line.insert("step".into(), step.into());
+        line.insert("step".into(), self.step.into());
         line.extend(fields);
-        writeln!(self.log, "{}", Value::Object(line)).map_err(at(&self.folder.path("log.jsonl")))
+        self.story.learn(self.step, &line);
+        let outcome = self.log.append(&line);
+        self.logged(outcome);
+        self.draw(None);
     }
 
-    /// Shows a sentence above the bar.
-    pub fn say(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(text),
-            None if self.line_every != Duration::MAX => say(text),
-            None => {}
+    /// Makes the log durable.
+    pub fn sync(&mut self) {
+        let outcome = self.log.sync();
+        self.logged(outcome);
+    }
+
+    fn logged(&mut self, outcome: Result<()>) {
+        match outcome {
+            Err(reason) if !self.log_failed => {
+                self.log_failed = true;
+                self.say(&format!("{reason} Training goes on; the log's lines wait until there is room."));
+            }
+            Ok(()) if self.log_failed => {
+                self.log_failed = false;
+                self.say("The log is written again, without a gap.");
+            }
+            _ => {}
         }
     }
 
-    /// Ends the bar.
-    pub fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish();
+    /// Notes that the checkpoint of `step` is written.
+    pub fn saved(&mut self, step: u64) {
+        (self.saved, self.unsaved) = (Some((step, Some(Instant::now()))), false);
+    }
+
+    /// Notes that a checkpoint could not be written.
+    pub fn not_saved(&mut self) {
+        self.unsaved = true;
+        self.draw(None);
+    }
+
+    /// Draws the dashboard as it is now, with what is being done besides training.
+    pub fn draw(&mut self, aside: Option<&'static str>) {
+        let Shown::Board(board) = &mut self.shown else { return };
+        let (step, length, seconds) = (self.step, self.length, self.clock.seconds());
+        let saved = self.saved.map(|(step, at)| (step, at.map(|at| at.elapsed())));
+        let now = Now { step, length, seconds, saved, unsaved: self.unsaved, aside };
+        board.show(length.progress(step, seconds), &self.story.lines(&now));
+    }
+
+    /// Says a sentence.
+    pub fn say(&self, text: &str) {
+        match &self.shown {
+            Shown::Board(board) => board.say(text),
+            Shown::Lines(_) => say(text),
+            Shown::Nothing => {}
+        }
+    }
+
+    /// Ends the dashboard. Says what the log lacks.
+    pub fn finish(&mut self) {
+        self.sync();
+        if let waiting @ 1.. = self.log.waiting() {
+            self.say(&format!("{waiting} lines of the log could not be written and are lost."));
+        }
+        self.draw(Some("ended"));
+        if let Shown::Board(board) = &self.shown {
+            board.finish();
         }
     }
 }
 
-/// Lines go where the bar would have been. A closed standard error is no reason to lose a run.
+/// Lines go where the dashboard would have been. A closed standard error is no reason to lose a run.
 fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
@@ -195,18 +229,6 @@ fn say(text: &str) {
 /// Six significant digits: what the log needs, and short to read. JSON has no NaN: that becomes null.
 fn rounded(value: f64) -> Value {
     format!("{value:.5e}").parse::<f64>().map_or(Value::Null, Value::from)
-}
-
-fn duration(seconds: f64) -> String {
-    if !seconds.is_finite() {
-        return "?".into();
-    }
-    let seconds = seconds as u64;
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
-    }
 }
 
 #[cfg(test)]
@@ -217,10 +239,10 @@ mod tests {
     fn the_log_holds_means_over_the_interval() {
         let dir = tempfile::tempdir().unwrap();
         let folder = RunFolder::open(dir.path(), false).unwrap();
-        let mut progress = Progress::new(&folder, 0, true).unwrap();
-        progress.add(4, &[("loss", 1.0)]);
-        progress.add(4, &[("loss", 2.0)]);
-        progress.write_interval(2, 3.0, 0.5, &[("lr", 0.25)]).unwrap();
+        let mut progress = Progress::new(&folder, Length::Steps(4), 0, 0.0, true).unwrap();
+        progress.add(1, 4, &[("loss", 1.0)]);
+        progress.add(2, 4, &[("loss", 2.0)]);
+        progress.write_interval(&[("lr", 0.25)]);
         let text = std::fs::read_to_string(dir.path().join("log.jsonl")).unwrap();
         let line: Value = serde_json::from_str(text.trim()).unwrap();
         assert_eq!(
@@ -228,20 +250,5 @@ mod tests {
             (Some(2), Some(1.5), Some(0.25))
         );
         assert!(line["images_per_second"].as_f64().unwrap() > 0.0);
-    }
-
-    #[test]
-    fn a_run_bounded_by_time_is_over_when_the_time_is() {
-        let length = Length::new(10, Some(2.0));
-        assert_eq!(length.progress(1_000_000, 60.0), 0.5);
-        assert_eq!(length.progress(0, 200.0), 1.0);
-        assert_eq!(Length::new(10, None).progress(5, 1e9), 0.5);
-    }
-
-    #[test]
-    fn durations_are_readable() {
-        assert_eq!(duration(59.9), "59 s");
-        assert_eq!(duration(125.0), "2 min 05 s");
-        assert_eq!(duration(7260.0), "2 h 01 min");
     }
 }

@@ -1,24 +1,38 @@
 //! The folder of a training run.
 //!
 //! ```text
-//! RUN/run.json               settings of the run
+//! RUN/run.json               settings of the run, and where, when and on what it was started
 //!     log.jsonl              one object per line
 //!     samples/step-….png     sample grids
 //!     checkpoints/step-…/    config.json, model.safetensors (averaged), what resuming needs
 //!     stop                   made by a person: save and end
 //! ```
 //!
-//! A checkpoint is written beside its place, synced, and renamed into it: one that has its name is whole.
+//! A checkpoint is written beside its place, synced, and renamed into it; one that is no longer wanted is renamed away
+//! before it is removed. So one that has its name is whole, whenever the process ends. One process at a time trains in
+//! a folder: it holds a lock on the hidden file `.lock`, which the system takes back when the process ends in any way.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::checkpoint::write_atomically;
 use crate::{Error, Result};
 
+/// What a run was asked to do; written when everything that goes before the first update is there.
+pub const ABOUT: &str = "run.json";
+/// Its log.
+pub const LOG: &str = "log.jsonl";
+/// Held by the process that trains.
+const LOCK: &str = ".lock";
+/// A checkpoint that is being written.
+const WRITING: &str = ".writing";
+/// A checkpoint that is being removed.
+const REMOVING: &str = ".removing";
 /// Checkpoints kept; the one before the last is there in case the last is not wanted.
 const KEPT: usize = 2;
 
@@ -26,33 +40,46 @@ const KEPT: usize = 2;
 #[derive(Clone, Debug)]
 pub struct RunFolder {
     root: PathBuf,
+    /// Of the process that trains; the last clone gives it back.
+    _lock: Option<Arc<File>>,
 }
 
 impl RunFolder {
-    /// Makes the folder of a new run, or opens that of one to resume.
+    /// Makes the folder of a new run, or opens that of one to resume, and removes what a killed process left half
+    /// done.
+    ///
+    /// A run that was killed before its first checkpoint can be resumed too: it begins again.
     ///
     /// # Errors
     /// [`Error::Setting`] if a new run would overwrite an old one or nothing is there to resume;
-    /// [`Error::Io`] if the folder cannot be made.
+    /// [`Error::Training`] if another process trains there; [`Error::Io`] if the folder cannot be made.
     pub fn open(root: &Path, resume: bool) -> Result<Self> {
-        let folder = Self { root: root.to_path_buf() };
+        let folder = Self::existing(root);
         let latest = folder.latest()?;
         if latest.is_some() && !resume {
             let want = "a new folder, or with --resume that of the run to go on with";
             return Err(Error::setting("out", root.display(), want));
         }
-        if latest.is_none() && resume {
+        if latest.is_none() && resume && !folder.path(ABOUT).is_file() {
             return Err(Error::setting("resume", root.display(), "the folder of a run that has a checkpoint"));
         }
         for dir in [folder.path("samples"), folder.path("checkpoints")] {
             fs::create_dir_all(&dir).map_err(at(&dir))?;
         }
+        let folder = Self { _lock: lock(root)?, ..folder };
+        folder.sweep();
         Ok(folder)
     }
 
     /// Opens a run only to read it.
     pub fn existing(root: &Path) -> Self {
-        Self { root: root.to_path_buf() }
+        Self { root: root.to_path_buf(), _lock: None }
+    }
+
+    /// Whether a process trains in it now.
+    pub fn in_use(&self) -> bool {
+        let held = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+        File::open(self.path(LOCK)).is_ok_and(held)
     }
 
     /// A path within the folder.
@@ -70,36 +97,52 @@ impl RunFolder {
         Ok(self.checkpoints()?.pop())
     }
 
-    /// Writes a checkpoint, then removes old ones.
+    /// Writes a checkpoint. When this returns, it is durable; a checkpoint of the same step stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system refuses. Nothing is left of the attempt then: it would take the room that the next
+    /// one needs.
     pub fn save(&self, step: u64, files: &[(&str, Vec<u8>)]) -> Result<PathBuf> {
         let parent = self.path("checkpoints");
-        let (temporary, place) = (parent.join(".writing"), parent.join(format!("step-{step:08}")));
-        for stale in [&temporary, &place] {
-            if stale.exists() {
-                fs::remove_dir_all(stale).map_err(at(stale))?;
+        let (temporary, place) = (parent.join(WRITING), parent.join(format!("step-{step:08}")));
+        if !place.exists() {
+            let written =
+                write_synced(&temporary, files).and_then(|()| fs::rename(&temporary, &place).map_err(at(&place)));
+            if written.is_err() {
+                // The error to report is the first one.
+                let _ = fs::remove_dir_all(&temporary);
             }
+            written?;
         }
-        fs::create_dir(&temporary).map_err(at(&temporary))?;
-        for (name, bytes) in files {
-            let path = temporary.join(name);
-            let mut file = File::create(&path).map_err(at(&path))?;
-            file.write_all(bytes).map_err(at(&path))?;
-            file.sync_all().map_err(at(&path))?;
-        }
-        sync_dir(&temporary)?;
-        fs::rename(&temporary, &place).map_err(at(&place))?;
         sync_dir(&parent)?;
-        let known = self.checkpoints()?;
-        for (_, old) in &known[..known.len().saturating_sub(KEPT)] {
-            fs::remove_dir_all(old).map_err(at(old))?;
-        }
         Ok(place)
     }
 
-    /// Writes a file of the folder.
+    /// Removes all checkpoints but the last ones.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system refuses.
+    pub fn prune(&self) -> Result<()> {
+        let known = self.checkpoints()?;
+        let doomed = self.path("checkpoints").join(REMOVING);
+        for (_, old) in &known[..known.len().saturating_sub(KEPT)] {
+            if doomed.exists() {
+                fs::remove_dir_all(&doomed).map_err(at(&doomed))?;
+            }
+            fs::rename(old, &doomed).map_err(at(old))?;
+            fs::remove_dir_all(&doomed).map_err(at(&doomed))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a file of the folder: at any moment the old or the new contents are there.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system refuses.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path(name);
-        fs::write(&path, bytes).map_err(at(&path))
+        write_atomically(&path, bytes)?;
+        path.parent().map_or(Ok(()), sync_dir)
     }
 
     /// Writes a JSON file of the folder.
@@ -107,21 +150,22 @@ impl RunFolder {
         self.write(name, &to_json(value)?)
     }
 
-    /// Opens the log; what an interrupted run had written after `step` is dropped.
-    pub fn open_log(&self, step: u64) -> Result<File> {
-        let path = self.path("log.jsonl");
-        if let Ok(text) = fs::read_to_string(&path) {
-            let kept: String = text
-                .lines()
-                .filter(|line| {
-                    serde_json::from_str::<serde_json::Value>(line)
-                        .is_ok_and(|value| value["step"].as_u64().is_some_and(|at| at <= step))
-                })
-                .flat_map(|line| [line, "\n"])
-                .collect();
-            fs::write(&path, kept).map_err(at(&path))?;
+    /// Removes what a process that was killed left half done. What cannot be removed does no harm.
+    fn sweep(&self) {
+        let beside = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let named = |path: &Path, part: &str| {
+            path.file_name()
+                .and_then(|name| name.to_str())
+                .is_some_and(|name| name.starts_with('.') && name.contains(part))
+        };
+        for path in beside(&self.path("checkpoints")).filter(|path| named(path, "")) {
+            let _ = fs::remove_dir_all(path);
         }
-        OpenOptions::new().create(true).append(true).open(&path).map_err(at(&path))
+        for folder in [self.root.clone(), self.path("samples")] {
+            for path in beside(&folder).filter(|path| named(path, ".new-")) {
+                let _ = fs::remove_file(path);
+            }
+        }
     }
 
     fn checkpoints(&self) -> Result<Vec<(u64, PathBuf)>> {
@@ -160,6 +204,33 @@ pub fn at(path: &Path) -> impl Fn(std::io::Error) -> Error + '_ {
     move |source| Error::write(path.display(), source)
 }
 
+/// Takes the lock of a run's folder; nothing where the file system knows no locks.
+fn lock(root: &Path) -> Result<Option<Arc<File>>> {
+    let path = root.join(LOCK);
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(at(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(Arc::new(file))),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::training(format!("Another process is training in {}; only one can", root.display())))
+        }
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
+}
+
+/// Writes files into a new folder, all of it synced.
+fn write_synced(folder: &Path, files: &[(&str, Vec<u8>)]) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(at(folder))?;
+    }
+    fs::create_dir(folder).map_err(at(folder))?;
+    for (name, bytes) in files {
+        let path = folder.join(name);
+        let mut file = File::create(&path).map_err(at(&path))?;
+        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(at(&path))?;
+    }
+    sync_dir(folder)
+}
+
 /// Makes a rename durable. Only Unix can open a folder for this; elsewhere the rename alone has to do.
 fn sync_dir(path: &Path) -> Result<()> {
     if cfg!(unix) {
@@ -173,36 +244,66 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_two_checkpoints_stay_and_half_written_ones_do_not_count() {
+    fn the_newest_two_checkpoints_stay_and_half_done_ones_neither_count_nor_stay() {
         let dir = tempfile::tempdir().unwrap();
         let run = RunFolder::open(dir.path(), false).unwrap();
         for step in [1, 2, 3] {
             run.save(step, &[("state.json", vec![step as u8])]).unwrap();
+            run.prune().unwrap();
         }
-        fs::create_dir(dir.path().join("checkpoints/.writing")).unwrap();
+        drop(run);
+        let checkpoints = dir.path().join("checkpoints");
+        for torn in [WRITING, REMOVING] {
+            fs::create_dir(checkpoints.join(torn)).unwrap();
+            fs::write(checkpoints.join(torn).join("state.json"), "4").unwrap();
+        }
+        fs::write(dir.path().join(".run.json.new-1"), "{").unwrap();
+        let run = RunFolder::open(dir.path(), true).unwrap();
         let (step, path) = run.latest().unwrap().unwrap();
         assert_eq!((step, read(&path.join("state.json")).unwrap()), (3, vec![3]));
-        assert_eq!(run.checkpoints().unwrap().len(), KEPT);
+        assert_eq!(fs::read_dir(&checkpoints).unwrap().count(), KEPT);
+        assert!(!dir.path().join(".run.json.new-1").exists());
+    }
+
+    #[test]
+    fn a_checkpoint_that_cannot_be_written_leaves_nothing_and_costs_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunFolder::open(dir.path(), false).unwrap();
+        run.save(1, &[("state.json", vec![1])]).unwrap();
+        let failed = run.save(2, &[("state.json", vec![2]), ("no/such/folder", vec![2])]).unwrap_err();
+        assert!(matches!(failed, Error::Io { .. }), "{failed}");
+        assert_eq!(fs::read_dir(dir.path().join("checkpoints")).unwrap().count(), 1);
+        assert_eq!(run.latest().unwrap().map(|(step, _)| step), Some(1));
+        run.save(1, &[("state.json", vec![9])]).unwrap();
+        assert_eq!(
+            read(&dir.path().join("checkpoints/step-00000001/state.json")).unwrap(),
+            [1],
+            "it was whole already"
+        );
     }
 
     #[test]
     fn a_run_is_not_overwritten_and_nothing_is_not_resumed() {
         let dir = tempfile::tempdir().unwrap();
         assert!(RunFolder::open(dir.path(), true).unwrap_err().to_string().contains("checkpoint"));
-        RunFolder::open(dir.path(), false).unwrap().save(1, &[]).unwrap();
+        let run = RunFolder::open(dir.path(), false).unwrap();
+        run.write_json(ABOUT, &1).unwrap();
+        drop(run);
+        RunFolder::open(dir.path(), true).expect("killed before its first checkpoint").save(1, &[]).unwrap();
         assert!(RunFolder::open(dir.path(), false).unwrap_err().to_string().contains("--resume"));
     }
 
     #[test]
-    fn log_lines_after_the_resumed_step_are_dropped() {
+    fn only_one_process_trains_in_a_folder() {
         let dir = tempfile::tempdir().unwrap();
         let run = RunFolder::open(dir.path(), false).unwrap();
-        for step in [1, 2, 3] {
-            writeln!(run.open_log(9).unwrap(), "{{\"step\":{step}}}").unwrap();
-        }
-        fs::write(dir.path().join("log.jsonl"), fs::read_to_string(dir.path().join("log.jsonl")).unwrap() + "{\"st")
-            .unwrap();
-        run.open_log(2).unwrap();
-        assert_eq!(fs::read_to_string(dir.path().join("log.jsonl")).unwrap(), "{\"step\":1}\n{\"step\":2}\n");
+        assert!(RunFolder::existing(dir.path()).in_use());
+        let refused = RunFolder::open(dir.path(), false).unwrap_err().to_string();
+        assert!(refused.starts_with("Another process is training in"), "{refused}");
+        let clone = run.clone();
+        drop(run);
+        assert!(clone.in_use());
+        drop(clone);
+        assert!(!RunFolder::existing(dir.path()).in_use());
     }
 }

@@ -10,7 +10,7 @@ use image::{Rgb, RgbImage};
 use safetensors::SafeTensors;
 
 use super::data::{Draw, Pictures, Sampler};
-use super::optimiser::with_stable_ids;
+use super::optimiser::{AdamW, with_stable_ids};
 use super::schedule::Schedule;
 use super::{DiffusionTrainer, DiffusionTraining, Pace, Start, TokenizerTrainer, TokenizerTraining, pack};
 use crate::checkpoint::{self, ModelFiles, Storage};
@@ -127,13 +127,23 @@ pub(super) fn as_of(run: &Path, step: u64, copy: &Path) {
 
 #[test]
 fn a_resumed_run_goes_on_exactly_where_it_stopped() {
+    resumes_exactly(None);
+}
+
+#[test]
+fn a_resumed_run_with_muon_goes_on_exactly_where_it_stopped() {
+    resumes_exactly(Some(0.95));
+}
+
+fn resumes_exactly(muon: Option<f32>) {
     let dir = tempfile::tempdir().unwrap();
     draw_pictures(&dir.path().join("data"), 10);
     let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
     let train = |out: &Path, resume: bool| {
         let settings = settings(&dir.path().join("data"), 6);
         let pace = Pace { checkpoint_every: 3, ..settings.pace.clone() };
-        let settings = TokenizerTraining { pace, workers: 2, ..settings };
+        let adamw = AdamW { muon, ..settings.adamw };
+        let settings = TokenizerTraining { pace, workers: 2, adamw, ..settings };
         TokenizerTrainer::new(settings, tiny(), out, resume, &Device::flex()).unwrap().run().unwrap();
     };
     train(&whole, false);
@@ -158,6 +168,7 @@ fn a_run_that_is_asked_to_stop_saves_and_can_be_resumed() {
     let mut first = trainer(false);
     fs::write(run.join("stop"), "").unwrap();
     assert_eq!(first.run().unwrap().state.step, 1);
+    drop(first);
     assert_eq!(trainer(true).run().unwrap().state.step, 4);
 }
 
@@ -168,7 +179,7 @@ fn a_frozen_encoder_stays_as_it_is_while_the_decoder_learns() {
     let settings = TokenizerTraining {
         unmask_from: Some(0.0),
         freeze_encoder: true,
-        adamw: super::optimiser::AdamW { weight_decay: 0.0, ..TokenizerTraining::default().adamw },
+        adamw: AdamW { weight_decay: 0.0, ..TokenizerTraining::default().adamw },
         ..settings(&dir.path().join("data"), 3)
     };
     let mut trainer = TokenizerTrainer::new(settings, tiny(), &dir.path().join("run"), false, &Device::flex()).unwrap();
@@ -178,11 +189,7 @@ fn a_frozen_encoder_stays_as_it_is_while_the_decoder_learns() {
     trainer.run().unwrap();
     let after = weights(&trainer);
     let (before, after) = (SafeTensors::deserialize(&before).unwrap(), SafeTensors::deserialize(&after).unwrap());
-    // As numbers: averaging turns a negative zero into a positive one.
-    let values = |file: &SafeTensors, key: &str| -> Vec<f32> {
-        let bytes = file.tensor(key).unwrap().data().to_vec();
-        bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
-    };
+    let values = |file: &SafeTensors, key: &str| file.tensor(key).unwrap().data().to_vec();
     let moved: Vec<&str> =
         before.names().into_iter().filter(|key| values(&before, key) != values(&after, key)).collect();
     assert!(moved.iter().any(|key| key.starts_with("decoder.")), "nothing moved");
@@ -303,6 +310,24 @@ fn unreadable_pictures_are_left_out_by_name() {
     let notices = pictures.notices();
     assert_eq!(notices.len(), 1);
     assert!(notices[0].contains("broken.png"), "{notices:?}");
+}
+
+#[test]
+fn many_unreadable_pictures_are_counted_and_a_class_that_lost_all_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    draw_pictures(dir.path(), 4);
+    fs::create_dir(dir.path().join("lost")).unwrap();
+    for number in 0..20 {
+        fs::write(dir.path().join(format!("lost/{number:02}.png")), b"not a picture").unwrap();
+    }
+    let pictures = Pictures::read(dir.path(), SIZE, None).unwrap();
+    let notices = pictures.notices();
+    assert_eq!(notices.len(), 7, "{notices:?}");
+    assert!(notices[0].contains("00.png") && notices[4].contains("04.png"), "{notices:?}");
+    assert_eq!(notices[5], "left out 15 more; of 24 pictures, 4 are used");
+    assert_eq!(notices[6], "the class lost has no readable picture: all 20 were left out");
+    let drawn = Sampler::new(&pictures, 0, 64, false, true).draw(0);
+    assert!(drawn.iter().all(|draw| draw.index < 4), "a run goes on with the others");
 }
 
 #[test]

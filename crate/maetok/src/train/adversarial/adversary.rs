@@ -15,11 +15,12 @@ use super::untracked;
 use crate::rng::Rng;
 use crate::train::drive::check_positive;
 use crate::train::optimiser::{AdamW, Optimiser, clip_by_global_norm, with_stable_ids};
+use crate::train::parallel::number;
 use crate::train::run_folder::read;
 use crate::{Error, Result, checkpoint};
 
 /// Name of the file with discriminator and running means in a checkpoint.
-const WEIGHTS: &str = "discriminator.safetensors";
+pub const WEIGHTS: &str = "discriminator.safetensors";
 /// Name of the file with the optimiser's state.
 const OPTIMISER: &str = "discriminator.optimiser.safetensors";
 
@@ -51,7 +52,7 @@ impl Default for AdversarialSettings {
             loss: GanLoss::Hinge,
             lecam: 0.001,
             consistency: 4.0,
-            adamw: AdamW { beta_1: 0.9, beta_2: 0.95, epsilon: 1e-8, weight_decay: 1e-4 },
+            adamw: AdamW { beta_1: 0.9, beta_2: 0.95, epsilon: 1e-8, weight_decay: 1e-4, muon: None },
             clip: 1.0,
         }
     }
@@ -78,6 +79,7 @@ impl AdversarialSettings {
     /// [`Error::Setting`] for one that makes no sense.
     pub fn validate(&self) -> Result<()> {
         check_positive(&[("adversarial-weight", self.weight), ("adversarial-clip", self.clip)])?;
+        self.adamw.validate()?;
         for (name, value) in [("lecam", self.lecam), ("consistency", self.consistency)] {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(Error::setting(name, value, "a number from 0 up"));
@@ -139,13 +141,23 @@ impl Adversary {
     /// [`Error::Io`] if a file is missing; [`Error::WeightsMismatch`] or [`Error::Training`] if they are of another
     /// discriminator.
     pub fn resume(mut self, folder: &Path) -> Result<Self> {
-        let weights = read(&folder.join(WEIGHTS))?;
-        self.discriminator = self.discriminator.load(&weights)?;
-        self.lecam = checkpoint::load(self.lecam, &[&weights])?.0;
+        self.take_over(&read(&folder.join(WEIGHTS))?)?;
         let path = folder.join(OPTIMISER);
         let device = self.lecam.lecam_real.val().device().inner();
         self.optimiser = self.optimiser.restore(&read(&path)?, &path, &device)?;
         Ok(self)
+    }
+
+    /// Takes over discriminator and running means from `weights`, a file of an earlier run (see [`WEIGHTS`]); the
+    /// optimiser starts anew. After an error nothing has changed.
+    ///
+    /// # Errors
+    /// [`Error::WeightsMismatch`] if they are of another discriminator.
+    pub fn take_over(&mut self, weights: &[u8]) -> Result<()> {
+        let discriminator = self.discriminator.clone().load(weights)?;
+        self.lecam = checkpoint::load(self.lecam.clone(), &[weights])?.0;
+        self.discriminator = discriminator;
+        Ok(())
     }
 
     /// Name and bytes of what a checkpoint needs, without the frozen trunk.
@@ -247,8 +259,4 @@ impl Adversary {
         }
         values
     }
-}
-
-fn number(value: Tensor<1>) -> f64 {
-    f64::from(value.into_scalar::<f32>())
 }

@@ -8,7 +8,7 @@ use burn::module::{Initializer, Module, Param};
 use burn::tensor::module::{batch_norm, batch_norm_train};
 use burn::tensor::{Device, Tensor};
 
-use super::Mode;
+use super::{Mode, untracked};
 
 const EPSILON: f64 = 1e-6;
 /// Share of the newest batch in the running statistics.
@@ -58,7 +58,7 @@ impl BatchNorm {
 }
 
 fn blend(running: &Param<Tensor<1>>, new: Tensor<1>) -> Param<Tensor<1>> {
-    running.clone().map(|old| old * (1.0 - MOMENTUM) + new * MOMENTUM)
+    running.clone().map(|old| untracked(old * (1.0 - MOMENTUM) + new * MOMENTUM))
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ impl LeCam {
     pub fn updated(&self, real: &Tensor<2>, fake: &Tensor<2>) -> Self {
         let blend = |mean: &Param<Tensor<1>>, logits: &Tensor<2>| {
             let new = untracked(logits.clone()).mean();
-            mean.clone().map(|old| old * DECAY + new * (1.0 - DECAY))
+            mean.clone().map(|old| untracked(old * DECAY + new * (1.0 - DECAY)))
         };
         Self { lecam_real: blend(&self.lecam_real, real), lecam_fake: blend(&self.lecam_fake, fake) }
     }

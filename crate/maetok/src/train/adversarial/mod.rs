@@ -36,6 +36,9 @@ use burn::tensor::Tensor;
 
 /// The values of a tensor without its past and without a wish for a gradient. `detach` alone keeps that wish where the
 /// tensor is a parameter, and so ties whatever is computed from it to the parameter's next backward pass.
+///
+/// Whatever one update hands to the next must pass here, even if nothing of it is differentiated: Burn counts how many
+/// operations lie behind a value, and a backward pass sets up a place for each.
 fn untracked<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
     tensor.set_require_grad(false)
 }

@@ -1,39 +1,18 @@
 //! Pictures to the size of the trunk: a mean over areas where they shrink, a bicubic curve where they grow.
 //!
-//! Both are linear in rows and columns, so each is a pair of matrix products, with the gradient that goes with them, on
-//! every device.
-//!
 //! Source: what PyTorch's `interpolate` does in the modes `area` and `bicubic` (without antialiasing, pixel centres at
 //! halves, border repeated).
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Tensor;
+
+use crate::features::separable;
 
 /// Slope parameter of the bicubic curve.
 const CUBIC: f64 = -0.75;
 
 /// `[B, 3, H, W] -> [B, 3, side, side]`
 pub fn resize(picture: Tensor<4>, side: usize) -> Tensor<4> {
-    let [batch, channels, height, width] = picture.dims();
-    let device = picture.device();
-    let mut picture = picture;
-    if width != side {
-        let columns = matrix(width, side, &device).transpose(); // [W, side]
-        picture = picture
-            .reshape([batch * channels * height, width])
-            .matmul(columns)
-            .reshape([batch, channels, height, side]);
-    }
-    if height != side {
-        let rows = matrix(height, side, &device).transpose(); // [H, side]
-        let turned = picture.swap_dims(2, 3).reshape([batch * channels * side, height]).matmul(rows);
-        picture = turned.reshape([batch, channels, side, side]).swap_dims(2, 3);
-    }
-    picture
-}
-
-fn matrix(from: usize, to: usize, device: &Device) -> Tensor<2> {
-    let weights = if from > to { area(from, to) } else { cubic(from, to) };
-    Tensor::from_data(TensorData::new(weights, [to, from]), device)
+    separable(picture, side, side, |from, to| if from > to { area(from, to) } else { cubic(from, to) })
 }
 
 /// Mean over the pixels that an output pixel covers even in part, `[to, from]`.
@@ -72,6 +51,7 @@ fn curve(distance: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::tensor::{Device, TensorData};
 
     fn values(picture: Tensor<4>) -> Vec<f32> {
         picture.into_data().try_to_vec().unwrap()

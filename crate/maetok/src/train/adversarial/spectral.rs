@@ -57,8 +57,8 @@ impl<const D: usize> SpectralConv<D> {
             let matrix = matrix(untracked(weight.clone()));
             let v = unit((matrix.clone() * self.weight_u.val().unsqueeze_dim::<2>(1)).sum_dim(0).squeeze_dim(0));
             let u = unit(times(matrix, v.clone()));
-            self.weight_u = self.weight_u.clone().map(|_| u);
-            self.weight_v = self.weight_v.clone().map(|_| v);
+            self.weight_u = self.weight_u.clone().map(|_| untracked(u));
+            self.weight_v = self.weight_v.clone().map(|_| untracked(v));
         }
         let sigma = (times(matrix(weight.clone()), self.weight_v.val()) * self.weight_u.val()).sum(); // [1]
         weight / sigma.reshape([1; D])

@@ -15,16 +15,13 @@ use burn::tensor::{Device, Tensor, assert_shape, s};
 
 use super::resize::resize;
 use crate::nn::{Attention, AttentionConfig, Gelu, LayerNorm, Mlp, MlpConfig, PatchEmbed};
+use crate::train::teacher::imagenet_normalised;
 use crate::{Result, checkpoint};
 
-/// Mean of ImageNet's red, green and blue, in [0, 1].
-const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-/// Their standard deviations.
-const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 const EPSILON: f64 = 1e-6;
 
 /// Sizes of a [`DinoTrunk`].
-#[derive(Config, Debug)]
+#[derive(Config, Debug, PartialEq)]
 pub struct DinoConfig {
     /// Side of the picture it sees, in pixels.
     pub image_size: usize,
@@ -123,7 +120,7 @@ impl DinoTrunk {
         let [batch, _, height, width] = picture.dims();
         assert_shape!(picture, [batch, 3, height, width]);
         let side = self.image_size;
-        let picture = normalise(picture);
+        let picture = imagenet_normalised(picture);
         let picture = match crop {
             Some([row, column]) => {
                 let inside = row + side <= height && column + side <= width;
@@ -144,16 +141,6 @@ impl DinoTrunk {
         }
         seen
     }
-}
-
-/// [-1, 1] to ImageNet's normalised pixels: `((x + 1) / 2 - mean) / deviation`.
-fn normalise(picture: Tensor<4>) -> Tensor<4> {
-    let row = |value: &dyn Fn(usize) -> f32| {
-        Tensor::<1>::from_floats([value(0), value(1), value(2)], &picture.device()).reshape([1, 3, 1, 1])
-    };
-    let scale = row(&|c| 0.5 / DEVIATION[c]);
-    let shift = row(&|c| (0.5 - MEAN[c]) / DEVIATION[c]);
-    picture * scale + shift
 }
 
 /// `[B, 1 + N, D] -> [B, D, N]`: each patch token plus the class token.

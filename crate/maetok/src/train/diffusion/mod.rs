@@ -33,6 +33,7 @@ use super::losses::{VelocityLosses, velocity};
 use super::optimiser::{Optimiser, clip_by_global_norm, with_stable_ids};
 use super::parallel::gradients;
 use super::prefetch::Prefetch;
+use super::provenance;
 use super::run_folder::{RunFolder, read};
 use crate::checkpoint::{self, Storage};
 use crate::diffusion::{Generator, GeneratorConfig, PathType};
@@ -94,6 +95,7 @@ impl DiffusionTrainer {
         let folder = RunFolder::open(out, resume)?;
         let size = source.config.image_size;
         let pictures = Pictures::read(&split.train, size, None)?;
+        let mut notices = pictures.notices();
         let (tokens, channels) = (source.config.latent_tokens, source.config.latent_channels);
         let config = config.into().with_latents(tokens, channels, pictures.classes.len());
 
@@ -106,6 +108,7 @@ impl DiffusionTrainer {
         let held_out = match &split.held_out {
             Some(dir) => {
                 let held_out = Pictures::read(dir, size, Some(&pictures.classes))?;
+                notices.extend(held_out.notices());
                 Some(batch::held_out(&settings, &config, &held_out, &tokenizer, (latents.mean, latents.std), &plain)?)
             }
             None => None,
@@ -124,10 +127,9 @@ impl DiffusionTrainer {
             optimiser = optimiser.restore(&read(&path)?, &path, &device.clone().inner())?;
             state = read_state(&from)?;
         }
-        folder.write_json("run.json", &settings)?;
         folder.write_json("classes.json", &pictures.classes)?;
         folder.write("config.json", config.to_json().as_bytes())?;
-        let notices = pictures.notices();
+        provenance::record(&folder, &settings, state.step, &pictures, &mut notices)?;
         let batches = Prefetch::new(state.step, batch::maker(&settings, &config, pictures, latents, parts))?;
         Ok(Self {
             settings,
@@ -233,7 +235,7 @@ impl Training for DiffusionTrainer {
         }
         let rate = self.rate(step, progress);
         if let Some(model) = self.model.take() {
-            let model = self.optimiser.step(rate, model, grads);
+            let model = precision::within(self.settings.precision, || self.optimiser.step(rate, model, grads));
             self.ema.update(&model, decay_at(self.settings.ema, self.settings.ema_warmup, step));
             self.model = Some(model);
         }

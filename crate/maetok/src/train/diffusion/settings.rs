@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diffusion::{GeneratorConfig, PathType};
 use crate::nn::Precision;
-use crate::train::drive::{Pace, check_not_negative, check_positive};
+use crate::train::drive::{Pace, check_positive};
 use crate::train::losses::Times;
 use crate::train::optimiser::AdamW;
 use crate::train::run_folder::{RunFolder, read, read_json};
@@ -70,7 +70,7 @@ impl Default for DiffusionTraining {
             devices: vec!["cpu".to_owned()],
             precision: Precision::F32,
             schedule: Schedule { peak: 5e-4, floor: 5e-5, start: 1e-5, warmup: 500 },
-            adamw: AdamW { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.0 },
+            adamw: AdamW { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.0, muon: None },
             clip: 1.0,
             ema: 0.999,
             ema_warmup: true,
@@ -111,6 +111,6 @@ impl DiffusionTraining {
         if !(0.0..1.0).contains(&self.ema) {
             return Err(Error::setting("ema", self.ema, "at least 0 and below 1"));
         }
-        check_not_negative(&[("weight decay", f64::from(self.adamw.weight_decay))])
+        self.adamw.validate()
     }
 }

@@ -1,8 +1,8 @@
 //! The objective of the tokenizer's first stage: reconstruct everything, predict features where nothing was seen.
 //!
 //! `MSE(x, x') + sum over the auxiliary decoders of their loss on hidden patches`, and for the variational baseline the
-//! divergence of its posterior. The perceptual and the adversarial term read only the reconstruction: whoever adds them
-//! finds it in [`Losses`], with what the [adaptive weight](super::losses::adaptive_weight) needs.
+//! divergence of its posterior. The perceptual and the adversarial term read only the reconstruction: the trainer adds
+//! them with what it finds in [`Losses`], which holds what the [adaptive weight](super::losses::adaptive_weight) needs.
 //!
 //! Source: Chen et al. 2025, arXiv 2502.03444, section 3; official `MaskAEModel` and its loss, commit `f4d60a0`
 //! (specification 3 and 5.1).
@@ -30,6 +30,8 @@ pub struct Objective {
     pub dino: f64,
     /// Weight of the SigLIP term.
     pub clip: f64,
+    /// Weight of the EfficientNet-Lite0 term.
+    pub efficientnet: f64,
     /// Weight of the divergence in the variational baseline.
     pub kl: f64,
     /// Auxiliary losses are of hidden patches alone (the official `aux_loss_mask`), not of all.
@@ -37,9 +39,9 @@ pub struct Objective {
 }
 
 impl Default for Objective {
-    /// The official weights.
+    /// The official weights, and that of the official teachers for the one of our own.
     fn default() -> Self {
-        Self { hog: 1.0, dino: 1.0, clip: 1.0, kl: 1e-6, hidden_only: true }
+        Self { hog: 1.0, dino: 1.0, clip: 1.0, efficientnet: 1.0, kl: 1e-6, hidden_only: true }
     }
 }
 
@@ -126,6 +128,7 @@ impl Objective {
             TargetKind::Hog => self.hog,
             TargetKind::Dino => self.dino,
             TargetKind::Clip => self.clip,
+            TargetKind::EfficientNet => self.efficientnet,
         }
     }
 }

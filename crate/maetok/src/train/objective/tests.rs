@@ -14,7 +14,7 @@ use crate::tokenizer::{AuxiliaryDecoderConfig, AuxiliaryDecoders, TargetKind, To
 use crate::train::losses::{Hidden, by_reconstruction, pixels};
 use crate::train::teacher::TeacherConfig;
 use crate::train::tests::{SIZE, draw_pictures, settings, tiny};
-use crate::train::{TeacherFile, TokenizerTrainer, TokenizerTraining, hog};
+use crate::train::{TeacherTraining, TokenizerTrainer, TokenizerTraining, hog};
 
 /// A tokenizer whose start lets the decoder read its latents.
 fn tokenizer(config: &TokenizerConfig, device: &Device) -> Tokenizer {
@@ -94,10 +94,10 @@ fn weights_scale_the_terms_of_the_total_and_a_part_is_without() {
     batch.hidden = Some(left_half(&device));
     let target = |kind| (kind, Tensor::<3>::random([2, 16, 16], burn::tensor::Distribution::Default, &device));
     batch.targets = TargetKind::ALL.map(target).into();
-    let objective = Objective { hog: 0.5, dino: 3.0, clip: 7.0, ..Objective::default() };
+    let objective = Objective { hog: 0.5, dino: 3.0, clip: 7.0, efficientnet: 9.0, ..Objective::default() };
     let losses = objective.losses(&tokenizer, &auxiliary, batch.clone());
     let parts: Vec<f32> = losses.parts.iter().map(|(_, part)| part.clone().into_scalar::<f32>()).collect();
-    let want: f32 = parts.iter().zip([1.0, 0.5, 3.0, 7.0]).map(|(part, weight)| part * weight).sum();
+    let want: f32 = parts.iter().zip([1.0, 0.5, 3.0, 7.0, 9.0]).map(|(part, weight)| part * weight).sum();
     assert!((losses.total.into_scalar::<f32>() - want).abs() < 1e-4);
 
     batch.hidden = None;
@@ -147,12 +147,12 @@ fn terms_of_one_update(settings: TokenizerTraining, config: TokenizerConfig, run
     let mut lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let line = lines.find(|line| line.get("loss").is_some()).expect("a line with the loss");
     assert!(line["loss"].as_f64().unwrap().is_finite(), "{line}");
-    let known = ["mse", "hog", "dino", "clip", "kl"];
+    let known = ["mse", "hog", "dino", "clip", "efficientnet", "kl"];
     known.into_iter().filter(|name| line.get(name).is_some()).map(str::to_owned).collect()
 }
 
 /// A small teacher's weights in a file, with its sizes.
-fn teacher_file(dir: &Path, kind: TargetKind, weight: f64) -> TeacherFile {
+fn teacher_file(dir: &Path, kind: TargetKind) -> TeacherTraining {
     let size = VitSize { width: 24, depth: 1, heads: 2 };
     let sizes = match kind {
         TargetKind::Clip => TeacherConfig::siglip_so400m(SIZE),
@@ -162,7 +162,7 @@ fn teacher_file(dir: &Path, kind: TargetKind, weight: f64) -> TeacherFile {
     let file = dir.join(format!("{}.safetensors", kind.name()));
     let teacher = config.init(&Device::flex()).unwrap();
     fs::write(&file, checkpoint::save(&teacher, Storage::F32, &Default::default()).unwrap()).unwrap();
-    TeacherFile { kind, file, config, weight }
+    TeacherTraining { file: Some(file), config: Some(config), ..TeacherTraining::new(kind) }
 }
 
 #[test]
@@ -172,13 +172,14 @@ fn the_baselines_and_the_whole_objective_are_a_matter_of_configuration() {
     draw_pictures(&data, 8);
     let one = settings(&data, 1);
     let plain = TokenizerConfig { token_drop: None, ..tiny() };
-    let teachers = [TargetKind::Dino, TargetKind::Clip].map(|kind| teacher_file(dir.path(), kind, 1.0)).into();
+    let mut teachers: Vec<_> = [TargetKind::Dino, TargetKind::Clip].map(|kind| teacher_file(dir.path(), kind)).into();
+    teachers.push(TeacherTraining { stage: Some(0), ..TeacherTraining::new(TargetKind::EfficientNet) });
     let whole = TokenizerTraining { teachers, drop_path: 0.2, workers: 2, ..one.clone() };
     let runs: [(&str, TokenizerTraining, TokenizerConfig, &[&str]); 4] = [
         ("ae", TokenizerTraining { hog: 0.0, ..one.clone() }, plain.clone(), &["mse"]),
         ("kl", TokenizerTraining { hog: 0.0, ..one.clone() }, TokenizerConfig { kl: true, ..plain }, &["kl", "mse"]),
         ("hog", one, tiny(), &["hog", "mse"]),
-        ("whole", whole, tiny(), &["clip", "dino", "hog", "mse"]),
+        ("whole", whole, tiny(), &["clip", "dino", "efficientnet", "hog", "mse"]),
     ];
     for (name, settings, config, terms) in runs {
         let run = dir.path().join(name);
@@ -199,18 +200,34 @@ fn the_baselines_and_the_whole_objective_are_a_matter_of_configuration() {
 fn teachers_that_see_other_patches_than_the_tokenizer_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     draw_pictures(&dir.path().join("data"), 4);
-    let fit = teacher_file(dir.path(), TargetKind::Dino, 1.0);
-    let coarse = TeacherConfig { patch_size: 16, ..fit.config };
-    let bad: [(Vec<TeacherFile>, &str); 4] = [
-        (vec![TeacherFile { config: coarse, ..fit.clone() }], "16 px patches"),
-        (vec![TeacherFile { kind: TargetKind::Hog, ..fit.clone() }], "hog"),
+    let fit = teacher_file(dir.path(), TargetKind::Dino);
+    let sizes = fit.config.unwrap();
+    let coarse = Some(TeacherConfig { patch_size: 16, ..sizes });
+    let wider = Some(TeacherConfig { size: VitSize { width: 32, ..sizes.size }, ..sizes });
+    let own = TeacherTraining::new(TargetKind::EfficientNet);
+    let absent = dir.path().join("absent.safetensors");
+    let bad: [(Vec<TeacherTraining>, &str); 10] = [
+        (vec![TeacherTraining { config: coarse, ..fit.clone() }], "16 px patches"),
+        (vec![TeacherTraining { kind: TargetKind::Hog, ..fit.clone() }], "hog"),
         (vec![fit.clone(), fit.clone()], "dino"),
-        (vec![TeacherFile { weight: -1.0, ..fit }], "-1"),
+        (vec![TeacherTraining { weight: -1.0, ..fit.clone() }], "-1"),
+        (vec![TeacherTraining { file: None, ..fit.clone() }], "dino without a file"),
+        (vec![TeacherTraining { file: Some(absent), ..fit.clone() }], "absent.safetensors could not be read"),
+        (
+            vec![TeacherTraining { config: wider, ..fit.clone() }],
+            "of another shape, the first cls_token (the network has",
+        ),
+        (vec![TeacherTraining { stage: Some(2), ..fit.clone() }], "dino with a stage"),
+        (vec![TeacherTraining { stage: Some(7), ..own.clone() }], "The setting stage is 7"),
+        (vec![TeacherTraining { side: Some(70), ..own }], "The setting side is 70"),
     ];
     for (teachers, words) in bad {
         let settings = TokenizerTraining { teachers, ..settings(&dir.path().join("data"), 1) };
-        let refused = TokenizerTrainer::new(settings, tiny(), &dir.path().join("run"), false, &Device::flex());
+        let run = dir.path().join("run");
+        let refused = TokenizerTrainer::new(settings, tiny(), &run, false, &Device::flex());
         let message = refused.err().expect("refused").to_string();
         assert!(message.contains(words), "{message}");
+        assert!(message.ends_with('.') && !message.contains(". "), "one sentence: {message}");
+        assert!(!run.exists(), "before anything is made: {words}");
     }
 }

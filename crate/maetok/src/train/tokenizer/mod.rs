@@ -1,50 +1,62 @@
-//! Training of the tokenizer: mask modelling with a pixel loss and auxiliary decoders.
+//! Training of the tokenizer: mask modelling, the look of the picture, a discriminator, auxiliary decoders.
+//!
+//! What a run minimises is in `step`, what it begins with in `start`. The first stage hides patches and predicts
+//! features of them; the second goes on [from a finished run](TokenizerTraining::init_from) with the encoder
+//! [frozen](TokenizerTraining::freeze_encoder) while the mask ratio falls to zero, so that latents stay what they are to
+//! the last bit and a generator trained on them stays valid.
 //!
 //! Source: Chen et al. 2025, arXiv 2502.03444, section 3 and the authors' training configuration.
 //!
-//! Differs from the official code: no perceptual or adversarial terms; the DINOv2 and SigLIP terms are there where the
-//! settings name files of these teachers. The second stage (mask ratio down to zero) may be the last part of the same
-//! run, with the encoder frozen or not.
+//! Differs from the official code: perceptual term, discriminator and teachers are a matter of settings, with networks
+//! that need no files beside the official ones; the second stage, which the authors did not publish, follows the paper,
+//! and may also be the last part of the first stage's run.
 
 mod batch;
+mod networks;
+mod opponent;
+mod perceptual;
 mod settings;
+mod start;
+mod step;
 mod teachers;
+#[cfg(test)]
+mod tests;
+mod weights;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use burn::module::{Module, ParamGroup};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use image::RgbImage;
 use serde_json::{Map, Value};
 
+pub use self::opponent::{AdversarialKind, AdversarialTraining};
+pub use self::perceptual::{PerceptualKind, PerceptualTraining};
 pub use self::settings::{Start, TokenizerTraining};
-pub use self::teachers::TeacherFile;
+pub use self::teachers::TeacherTraining;
 
 use self::batch::Part;
-use self::teachers::Teachers;
-use super::data::{Draw, Pictures, Split, stream};
+use self::networks::Networks;
+use self::opponent::{Opponent, Trunk};
+use self::step::Step;
+use super::adversarial::adversary;
+use super::data::{Pictures, Split, stream};
 use super::devices::{Devices, check_precision};
 use super::drive::{MOMENTS, Soundness, State, Summary, Training, drive, read_state};
 use super::ema::{Ema, decay_at};
-use super::losses::Hidden;
-use super::objective::{Batch, Objective};
+use super::latents::Source;
 use super::optimiser::{Optimiser, clip_by_global_norm, with_stable_ids};
-use super::parallel::gradients;
 use super::prefetch::Prefetch;
 use super::run_folder::{RunFolder, read};
-use super::{evaluation, hog};
+use super::{evaluation, provenance};
 use crate::checkpoint::{self, Storage};
-use crate::nn::precision::{self, Precision};
+use crate::nn::precision;
 use crate::rng::Rng;
 use crate::tokenizer::masking::{mask_ratio, masked_count, random_masks};
-use crate::tokenizer::{AuxiliaryDecoderConfig, AuxiliaryDecoders, TargetKind, Tokenizer, TokenizerConfig, VitSize};
+use crate::tokenizer::{AuxiliaryDecoderConfig, AuxiliaryDecoders, Tokenizer, TokenizerConfig, VitSize};
 use crate::{Result, image as picture};
 
-/// Pictures the linear start is fitted to.
-const FITTED: usize = 2048;
-/// Values they may take up together: 256 MB.
-const FITTED_VALUES: usize = 1 << 26;
 /// Pictures in a sample grid.
 const GRID: usize = 32;
 
@@ -69,7 +81,8 @@ pub struct TokenizerTrainer {
     ema: Ema<Tokenizer>,
     optimiser: Optimiser,
     /// Of every device.
-    teachers: Vec<Teachers>,
+    networks: Vec<Networks>,
+    opponent: Option<Opponent>,
     batches: Prefetch<Vec<Part>>,
     split: Split,
     measured: Pictures,
@@ -83,7 +96,14 @@ impl TokenizerTrainer {
     /// Starts a run in `out`, or goes on with the one there.
     ///
     /// # Errors
-    /// [`Error::Setting`] or [`Error::Config`] for settings that make no sense, [`Error::Io`] for files.
+    /// [`Error::Setting`] or [`Error::Config`] for settings that make no sense, [`Error::Io`] for files,
+    /// [`Error::Training`] for files of other networks than the settings name. Nothing is made before all networks are
+    /// there.
+    ///
+    /// [`Error::Setting`]: crate::Error::Setting
+    /// [`Error::Config`]: crate::Error::Config
+    /// [`Error::Io`]: crate::Error::Io
+    /// [`Error::Training`]: crate::Error::Training
     pub fn new(
         settings: TokenizerTraining,
         config: TokenizerConfig,
@@ -95,6 +115,16 @@ impl TokenizerTrainer {
         let devices = devices.into().autodiff();
         let parts = devices.parts(settings.batch, settings.workers)?;
         check_precision(settings.precision, &devices)?;
+        let begins = RunFolder::existing(out).latest()?.is_none();
+        let source = settings.init_from.as_deref().filter(|_| begins).map(Source::find).transpose()?;
+        if let Some(source) = &source {
+            start::check(&source.config, &config)?;
+        }
+        let networks = devices.all().iter().map(|device| Networks::load(&settings, &config, device));
+        let networks = networks.collect::<Result<_>>()?;
+        let device = devices.main().clone();
+        let trunk = Trunk::load(&settings.adversarial, &device)?;
+
         let split = Split::find(&settings.data)?;
         let folder = RunFolder::open(out, resume)?;
         let pictures = Arc::new(Pictures::read(&split.train, config.image_size, None)?);
@@ -107,23 +137,30 @@ impl TokenizerTrainer {
                 Pictures::read(&split.train, config.image_size, None)?
             }
         };
+        if held_out.is_some() {
+            notices.extend(measured.notices());
+        }
         let measured_indices = measured.subset(settings.evaluate_pictures);
 
-        let device = devices.main().clone();
         device.seed(settings.seed);
         let (width, depth, heads) = settings.hog_decoder;
         let auxiliary = AuxiliaryDecoders::new(|kind| {
             let sizes = AuxiliaryDecoderConfig::new(settings.target_size(kind, &config)?);
             Some(sizes.with_width(width).with_depth(depth).with_heads(heads).init(&config, &device))
         });
-        let model = Trained { tokenizer: config.init(&device)?, auxiliary };
-        let model = if folder.latest()?.is_some() {
-            model
-        } else {
+        let mut model = Trained { tokenizer: config.init(&device)?, auxiliary };
+        if begins {
             let size = VitSize { width, depth, heads };
-            started(model, settings.start, &config, size, &pictures, &mut notices, &device)?
-        };
+            model = match &source {
+                Some(source) => start::taken_over(model, source, settings.start, &config, size)?,
+                None => start::fresh(model, settings.start, &config, size, &pictures, &mut notices, &device)?,
+            };
+        }
         let mut model = with_stable_ids(model);
+        let mut opponent = Opponent::new(&settings, trunk, config.patch_size, &device)?;
+        if let (Some(opponent), Some(source)) = (&mut opponent, &source) {
+            notices.extend(of_earlier_run(opponent, source)?);
+        }
         let mut ema = Ema::new(&model.tokenizer);
         let mut optimiser = settings.adamw.init();
         let mut state = State::default();
@@ -136,13 +173,12 @@ impl TokenizerTrainer {
             ema = Ema::resume(checkpoint::load(ema.into_module(), &[&weights("model.safetensors")?])?.0);
             let path = from.join(MOMENTS);
             optimiser = optimiser.restore(&read(&path)?, &path, &device.clone().inner())?;
+            opponent = opponent.map(|opponent| opponent.resume(&from)).transpose()?;
             state = read_state(&from)?;
         }
-        folder.write_json("run.json", &settings)?;
         folder.write("config.json", config.to_json().as_bytes())?;
+        provenance::record(&folder, &settings, state.step, &pictures, &mut notices)?;
 
-        let teachers = devices.all().iter().map(|device| Teachers::load(&settings.teachers, device));
-        let teachers = teachers.collect::<Result<_>>()?;
         let batches = Prefetch::new(state.step, batch::maker(&settings, &config, pictures, parts))?;
         Ok(Self {
             settings,
@@ -154,7 +190,8 @@ impl TokenizerTrainer {
             model: Some(model),
             ema,
             optimiser,
-            teachers,
+            networks,
+            opponent,
             batches,
             split,
             measured,
@@ -170,7 +207,7 @@ impl TokenizerTrainer {
         &self.notices
     }
 
-    /// Number of parameters of the tokenizer, without the auxiliary decoder.
+    /// Number of parameters of the tokenizer, without auxiliary decoders and discriminator.
     pub fn parameters(&self) -> usize {
         self.model().tokenizer.num_params()
     }
@@ -178,7 +215,8 @@ impl TokenizerTrainer {
     /// Trains to the end.
     ///
     /// # Errors
-    /// [`Error::Io`] if a file cannot be written, [`Error::Setting`] if the loss stays no number.
+    /// [`Error::Io`](crate::Error::Io) if a file cannot be written, [`Error::Training`](crate::Error::Training) if the
+    /// loss stays no number.
     pub fn run(&mut self) -> Result<Summary> {
         let (pace, folder, state) = (self.settings.pace.clone(), self.folder.clone(), self.state);
         let summary = drive(self, &pace, &folder, state)?;
@@ -206,90 +244,42 @@ impl TokenizerTrainer {
     }
 }
 
-/// Fresh weights for a run's start.
-fn started(
-    mut model: Trained,
-    start: Start,
-    config: &TokenizerConfig,
-    auxiliary: VitSize,
-    pictures: &Pictures,
-    notices: &mut Vec<String>,
-    device: &Device,
-) -> Result<Trained> {
-    if start == Start::Official {
-        return Ok(model);
+/// Goes on with the discriminator of the run that `source` is from, if that has one; returns what to say about it.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io) if its file cannot be read.
+fn of_earlier_run(opponent: &mut Opponent, source: &Source) -> Result<Option<String>> {
+    let path = source.folder.join(adversary::WEIGHTS);
+    if !path.is_file() {
+        return Ok(None);
     }
-    model.auxiliary = model.auxiliary.with_spatial_start(config, auxiliary);
-    if start == Start::Linear {
-        // Not on the autodiff device: it would keep every intermediate value for a backward pass that never comes.
-        let plain = device.clone().inner();
-        let fitted = FITTED.min(FITTED_VALUES / (3 * config.image_size.pow(2)));
-        let draw = |index| Draw { index, mirrored: false };
-        let draws: Vec<Draw> = pictures.subset(fitted).into_iter().map(draw).collect();
-        match config.init(&plain)?.with_linear_start(config, &evaluation::tensor(pictures, &draws, &plain)) {
-            Ok(tokenizer) => {
-                let weights = checkpoint::save(&tokenizer, Storage::F32, &Default::default())?;
-                model.tokenizer = checkpoint::load(model.tokenizer, &[&weights])?.0;
-                return Ok(model);
-            }
-            Err(reason) => notices.push(format!("a spatial start instead of a linear one: {reason}")),
-        }
-    }
-    model.tokenizer = model.tokenizer.with_spatial_start(config);
-    Ok(model)
-}
-
-/// What is minimised, and in which numbers.
-struct Terms {
-    objective: Objective,
-    precision: Precision,
-}
-
-/// The loss of a part of a batch, and what it is made of.
-fn losses(
-    model: &Trained,
-    Terms { objective, precision }: &Terms,
-    teachers: &Teachers,
-    part: Part,
-    hidden: Option<&[Vec<bool>]>,
-    device: &Device,
-) -> (Tensor<1>, Vec<(&'static str, Tensor<1>)>) {
-    let picture = Tensor::<4>::from_data(part.pictures, device); // [B, 3, H, W]
-    let mut targets = Vec::new();
-    if objective.asks_for_targets(hidden.is_some()) {
-        if model.auxiliary.get(TargetKind::Hog).is_some() {
-            targets.push((TargetKind::Hog, hog::targets(picture.clone(), model.tokenizer.patch_size())));
-        }
-        targets.extend(teachers.targets(&picture));
-    }
-    let batch = Batch {
-        picture,
-        hidden: hidden.map(|masks| Hidden::new(masks, device)),
-        targets,
-        noise: part.noise.map(|noise| Tensor::from_data(noise, device)),
-        drop_path: part.drop_path,
-    };
-    let losses = precision::within(*precision, || objective.losses(&model.tokenizer, &model.auxiliary, batch));
-    (losses.total, losses.parts)
+    Ok(Some(match opponent.take_over(&read(&path)?) {
+        Ok(()) => format!("the discriminator goes on from {}", path.display()),
+        Err(_) => format!("the discriminator starts anew: {} is of another one", path.display()),
+    }))
 }
 
 impl Training for TokenizerTrainer {
     fn step(&mut self, step: u64, progress: f64) -> Result<Vec<(&'static str, f64)>> {
         let parts = self.batches.next(step);
-        let unmasking = self.settings.unmask_from.is_some_and(|from| progress >= from);
-        if unmasking && self.settings.freeze_encoder && !self.encoder_frozen {
+        if self.settings.freezes_encoder(progress) && !self.encoder_frozen {
             let encoder = ParamGroup::from_any_predicates(vec!["tokenizer.encoder.", "tokenizer.quant_conv."]);
             self.model = self.model.take().map(|model| model.set_require_grad_group(encoder, false));
             self.encoder_frozen = true;
         }
         let masks = self.masks(step, progress);
-        let each = self.settings.batch / parts.len();
-        let terms = Terms { objective: self.settings.objective(), precision: self.settings.precision };
-        let parts: Vec<(usize, Part)> = parts.into_iter().enumerate().collect();
-        let (value, named, grads) = gradients(self.model(), parts, &self.devices, |model, (at, part), number| {
-            let hidden = masks.as_ref().map(|masks| &masks[at * each..(at + 1) * each]);
-            losses(model, &terms, &self.teachers[number], part, hidden, &self.devices.all()[number])
-        })?;
+        let weight = self.settings.perceptual.weight_at(step);
+        let opponent = self.opponent.as_ref().filter(|opponent| opponent.weight_at(step) > 0.0);
+        let draws = opponent.map(|opponent| opponent.draws(step, self.config.image_size));
+        let minimised = Step {
+            objective: self.settings.objective(),
+            precision: self.settings.precision,
+            networks: &self.networks,
+            perceptual: weight,
+            opponent: opponent.zip(draws.as_ref()).map(|(opponent, draws)| (opponent, opponent.weight_at(step), draws)),
+            devices: &self.devices,
+        };
+        let ((value, named, grads), shown) = minimised.gradients(self.model(), parts, masks.as_deref())?;
         let (grads, norm) = clip_by_global_norm(grads, self.model(), self.settings.clip);
         let mut values = vec![("loss", value), ("grad_norm", norm)];
         values.extend(named);
@@ -299,9 +289,13 @@ impl Training for TokenizerTrainer {
         let rate = self.rate(step, progress);
         // The optimiser takes the module and gives it back; a module cloned would be copied, not changed in place.
         if let Some(model) = self.model.take() {
-            let model = self.optimiser.step(rate, model, grads);
+            let model = precision::within(self.settings.precision, || self.optimiser.step(rate, model, grads));
             self.ema.update(&model.tokenizer, decay_at(self.settings.ema, self.settings.ema_warmup, step));
             self.model = Some(model);
+        }
+        // After the tokenizer, on what it had made before: as the official code.
+        if let (Some(opponent), Some(shown), Some(draws)) = (&mut self.opponent, shown, &draws) {
+            values.extend(opponent.step(shown, draws, rate));
         }
         Ok(values)
     }
@@ -338,6 +332,9 @@ impl Training for TokenizerTrainer {
         let auxiliary = &self.model().auxiliary;
         if !auxiliary.is_empty() {
             files.push(("auxiliary.safetensors", checkpoint::save(&auxiliary.valid(), Storage::F32, &none)?));
+        }
+        if let Some(opponent) = &self.opponent {
+            files.extend(opponent.files()?);
         }
         Ok(files)
     }
