@@ -26,7 +26,7 @@ const IMAGES_PER_STYLE: u32 = 1250;
 #[derive(Args, Debug)]
 pub struct DataArgs {
     /// Side of the pictures in pixels, 16 to 512
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(16..=512))]
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(16..=512))]
     size: u32,
     /// Folder to write; a former data set in it is replaced [default: data/toon-SIZE]
     #[arg(long, value_name = "DIR")]
@@ -236,11 +236,13 @@ mod tests {
 
     #[test]
     fn the_committed_checksums_can_be_read_and_add_up() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/toon/checksums-64.json");
-        let committed = read(&path).expect("readable").expect("there");
-        assert_eq!(committed.size, 64);
-        assert_eq!(committed.total.train, committed.classes.values().map(|class| class.train).sum::<usize>());
-        assert!(committed.total.train >= 20_000, "{}", committed.total.train);
-        assert!(committed.classes.values().all(|class| class.held_out > 0), "every class has held-out pictures");
+        for size in [64, 128] {
+            let path = format!("{}/../../assets/toon/checksums-{size}.json", env!("CARGO_MANIFEST_DIR"));
+            let committed = read(Path::new(&path)).expect("readable").expect("there");
+            assert_eq!(committed.size, size);
+            assert_eq!(committed.total.train, committed.classes.values().map(|class| class.train).sum::<usize>());
+            assert!(committed.total.train >= 20_000, "{}", committed.total.train);
+            assert!(committed.classes.values().all(|class| class.held_out > 0), "every class has held-out pictures");
+        }
     }
 }

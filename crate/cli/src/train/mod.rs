@@ -25,7 +25,7 @@ use crate::settings::{choice, number, numbers};
 use crate::{files, interrupt};
 
 /// The recipe of a new run for which none is named.
-const RECIPE: &str = "toon-64";
+const RECIPE: &str = "toon-128";
 /// What sizes of a transformer must be.
 const SIZES: &str = "width, blocks and heads, as in 192x4x4";
 /// What must be positive.
@@ -145,8 +145,9 @@ pub struct Common {
 pub struct TokenizerArgs {
     #[command(flatten)]
     common: Common,
-    /// What to train, and how: toon-64, toon-64-full, toon-64-decoder, toon-64-plain, toon-64-kl, base-256,
-    /// base-256-decoder, or a TOML file (the flags win over it) [default: toon-64].
+    /// What to train, and how: toon-128, toon-128-decoder, toon-128-plain, toon-128-kl, toon-64, toon-64-full,
+    /// toon-64-decoder, toon-64-plain, toon-64-kl, base-256, base-256-decoder, or a TOML file (the flags win over it)
+    /// [default: toon-128].
     #[arg(long, value_name = "NAME|FILE")]
     recipe: Option<String>,
     /// Side of the pictures, a multiple of the patch's and at most 4096 [default: the recipe's].
@@ -213,7 +214,8 @@ pub struct DiffusionArgs {
     /// run's.
     #[arg(long, value_name = "DIR")]
     tokenizer: Option<PathBuf>,
-    /// What to train, and how: toon-64, lightningdit-64, xl, or a TOML file (the flags win over it) [default: toon-64].
+    /// What to train, and how: toon-128, toon-64, lightningdit-64, xl, or a TOML file (the flags win over it)
+    /// [default: toon-128].
     #[arg(long, value_name = "NAME|FILE")]
     recipe: Option<String>,
     /// Width, blocks, heads, as 192x6x4 [default: the recipe's].

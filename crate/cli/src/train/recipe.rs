@@ -23,6 +23,10 @@ pub struct Shelf(&'static [(&'static str, &'static str)]);
 
 /// Of tokenizers.
 pub const TOKENIZERS: Shelf = Shelf(&[
+    ("toon-128", include_str!("../../recipes/tokenizer/toon-128.toml")),
+    ("toon-128-decoder", include_str!("../../recipes/tokenizer/toon-128-decoder.toml")),
+    ("toon-128-plain", include_str!("../../recipes/tokenizer/toon-128-plain.toml")),
+    ("toon-128-kl", include_str!("../../recipes/tokenizer/toon-128-kl.toml")),
     ("toon-64", include_str!("../../recipes/tokenizer/toon-64.toml")),
     ("toon-64-full", include_str!("../../recipes/tokenizer/toon-64-full.toml")),
     ("toon-64-decoder", include_str!("../../recipes/tokenizer/toon-64-decoder.toml")),
@@ -34,6 +38,7 @@ pub const TOKENIZERS: Shelf = Shelf(&[
 
 /// Of generators.
 pub const GENERATORS: Shelf = Shelf(&[
+    ("toon-128", include_str!("../../recipes/diffusion/toon-128.toml")),
     ("toon-64", include_str!("../../recipes/diffusion/toon-64.toml")),
     ("lightningdit-64", include_str!("../../recipes/diffusion/lightningdit-64.toml")),
     ("xl", include_str!("../../recipes/diffusion/xl.toml")),
@@ -243,26 +248,30 @@ mod tests {
             let recipe = TOKENIZERS.read::<TokenizerTraining>(name).unwrap();
             (recipe.training.clone(), recipe.tokenizer().unwrap())
         };
-        let (masked, masked_config) = read("toon-64");
-        assert!(masked_config.token_drop.is_some() && masked.hog > 0.0);
-        let (plain, plain_config) = read("toon-64-plain");
-        assert_eq!(plain_config, TokenizerConfig { token_drop: None, ..masked_config.clone() });
-        assert_eq!(plain, TokenizerTraining { hog: 0.0, unmask_from: Some(1.0), ..masked.clone() });
-        let (kl, kl_config) = read("toon-64-kl");
-        assert_eq!(kl_config, TokenizerConfig { token_drop: None, kl: true, ..masked_config });
-        assert_eq!(kl, plain);
+        for toon in ["toon-128", "toon-64"] {
+            let (masked, masked_config) = read(toon);
+            assert!(masked_config.token_drop.is_some() && masked.hog > 0.0);
+            let (plain, plain_config) = read(&format!("{toon}-plain"));
+            assert_eq!(plain_config, TokenizerConfig { token_drop: None, ..masked_config.clone() });
+            assert_eq!(plain, TokenizerTraining { hog: 0.0, unmask_from: Some(1.0), ..masked.clone() });
+            let (kl, kl_config) = read(&format!("{toon}-kl"));
+            assert_eq!(kl_config, TokenizerConfig { token_drop: None, kl: true, ..masked_config });
+            assert_eq!(kl, plain);
+        }
     }
 
     #[test]
     fn the_recipes_of_toon_are_the_presets_of_the_library() {
-        let tokenizer = TOKENIZERS.read::<TokenizerTraining>("toon-64").unwrap();
-        assert_eq!(tokenizer.tokenizer().unwrap(), TokenizerConfig::toon_64());
-        for (name, preset) in [
-            ("toon-64", GeneratorConfig::from(SitConfig::toon(1))),
-            ("lightningdit-64", GeneratorConfig::from(LightningConfig::toon(1))),
+        for (name, preset) in [("toon-128", TokenizerConfig::toon_128()), ("toon-64", TokenizerConfig::toon_64())] {
+            assert_eq!(tokenizer(name).1, preset, "{name}");
+        }
+        for (name, tokens, preset) in [
+            ("toon-128", 16, GeneratorConfig::from(SitConfig::toon_128(1))),
+            ("toon-64", 32, GeneratorConfig::from(SitConfig::toon(1))),
+            ("lightningdit-64", 32, GeneratorConfig::from(LightningConfig::toon(1))),
         ] {
             let recipe = GENERATORS.read::<DiffusionTraining>(name).unwrap();
-            assert_eq!(recipe.generator().unwrap().with_latents(32, 16, 1), preset, "{name}");
+            assert_eq!(recipe.generator().unwrap().with_latents(tokens, 16, 1), preset, "{name}");
         }
     }
 
@@ -285,6 +294,15 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_decoder_learns_looks_on_whole_pictures_with_the_encoder_kept() {
+        let ((_, of_first), (run, config)) = (tokenizer("toon-128"), tokenizer("toon-128-decoder"));
+        assert!(run.freeze_encoder && run.unmask_from == Some(0.0) && run.hog == 0.0);
+        assert_eq!(config, TokenizerConfig { token_drop: None, ..of_first });
+        assert_eq!(run.perceptual.kind, PerceptualKind::EfficientNet);
+        assert_eq!(run.adversarial.kind, AdversarialKind::Patch);
+    }
+
+    #[test]
     fn the_second_stages_keep_the_encoder_and_see_ever_more_of_the_picture() {
         for (first, second) in [("toon-64-full", "toon-64-decoder"), ("base-256", "base-256-decoder")] {
             let ((_, of_first), (run, config)) = (tokenizer(first), tokenizer(second));
@@ -299,8 +317,8 @@ mod tests {
     }
 
     #[test]
-    fn the_recipe_of_the_shipped_model_has_none_of_the_later_terms() {
-        let (run, _) = tokenizer("toon-64");
+    fn the_first_stage_of_the_shipped_model_has_none_of_the_later_terms() {
+        let (run, _) = tokenizer("toon-128");
         let none = TokenizerTraining::default();
         assert_eq!((run.perceptual, run.adversarial), (none.perceptual, none.adversarial));
         assert!(run.teachers.is_empty() && run.drop_path == 0.0 && run.init_from.is_none());

@@ -113,7 +113,13 @@ impl SitConfig {
         }
     }
 
-    /// The shipped generator on the latents of [`TokenizerConfig::toon_64`](crate::tokenizer::TokenizerConfig::toon_64).
+    /// The shipped generator on the latents of
+    /// [`TokenizerConfig::toon_128`](crate::tokenizer::TokenizerConfig::toon_128).
+    pub fn toon_128(classes: usize) -> Self {
+        Self { tokens: 16, width: 256, ..Self::toon(classes) }
+    }
+
+    /// For the latents of [`TokenizerConfig::toon_64`](crate::tokenizer::TokenizerConfig::toon_64).
     pub fn toon(classes: usize) -> Self {
         Self { tokens: 32, channels: 16, width: 192, depth: 6, heads: 4, classes, ..Self::xl() }
     }

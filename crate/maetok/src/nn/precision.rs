@@ -1,8 +1,9 @@
 //! In which numbers the large matrix products of the blocks are computed.
 //!
 //! Mixed precision after Micikevicius et al. 2018, arXiv 1710.03740: the factors of a product are rounded to bfloat16,
-//! forward and backward; weights, sums, norms, softmax, losses and the optimiser stay f32. Bfloat16 has the exponents of
-//! f32, so the loss needs no scaling. Embeddings, modulations and the last layers are small and stay f32 as well.
+//! forward and backward; weights, sums, norms, softmax, losses and AdamW stay f32, while Muon's iteration, made of large
+//! products, follows the choice. Bfloat16 has the exponents of f32, so the loss needs no scaling. Embeddings, modulations
+//! and the last layers are small and stay f32 as well.
 //!
 //! The choice belongs to a thread and a piece of work ([`within`]), like PyTorch's autocast, so that networks need not
 //! know about training. A backward pass follows the forward pass it belongs to.
