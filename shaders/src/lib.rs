@@ -9,6 +9,7 @@
 //! `tests/valid.rs` holds every variant of every file to WebGPU's defaults; the other tests run them.
 
 pub mod attention;
+pub mod linear;
 pub mod norms;
 pub mod params;
 pub mod pixels;
@@ -17,6 +18,9 @@ pub use params::Field;
 
 /// Every kernel of this package.
 pub const ALL: &[&Kernel] = &[
+    &linear::REGISTERS,
+    &linear::TILES,
+    &linear::VECTOR,
     &attention::ATTENTION,
     &attention::TILED,
     &attention::PREPARE,
