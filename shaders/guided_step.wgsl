@@ -39,8 +39,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grid: 
     if i >= params.count { return; }
     var v = velocities[i];
     if params.guided == 1u {
-        let null = velocities[params.count + i];
-        v = fma(params.guidance, v - null, null);
+        let without = velocities[params.count + i];
+        v = fma(params.guidance, v - without, without);
     }
     let state = x[i];
     var after = fma(params.x_v, v, params.x_x * state);

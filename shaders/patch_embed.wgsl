@@ -2,7 +2,7 @@
 //!
 //!   rows[b*N + n, (c*p + i)*p + j] = image[b, c, p*(n / columns) + i, p*(n % columns) + j];  0 from 3*p*p to stride
 //!
-//! shapes    image [B, 3, H, W], H and W multiples of p = patch; rows [B*N, stride], N = H/p * W/p, stride >= 3*p*p: the
+//! shapes    image [B, 3, H, W], H and W multiples of p = side; rows [B*N, stride], N = H/p * W/p, stride >= 3*p*p: the
 //!           linear kernel's K, a multiple of 4
 //! grid      one invocation per number, 64 to a workgroup, workgroups tiled over x and y
 //! memory    none
@@ -12,7 +12,7 @@
 //! source    Dosovitskiy et al. 2020, arXiv 2010.11929 (patch embedding)
 
 // count is B * N * stride.
-struct Params { count: u32, height: u32, width: u32, patch: u32, stride: u32 }
+struct Params { count: u32, height: u32, width: u32, side: u32, stride: u32 }
 
 // Bits, not numbers: a device may change a NaN, or flush a denormal, that it loads as f32.
 @group(0) @binding(0) var<storage, read>       image:  array<u32>;        // [B, 3, H, W], bits of f32
@@ -24,7 +24,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grid: 
         @builtin(local_invocation_index) lane: u32) {
     let id = (group.y * grid.x + group.x) * 64u + lane;
     if id >= params.count { return; }
-    let p = params.patch;
+    let p = params.side;
     let columns = params.width / p;
     let patches = params.height / p * columns;
     let row = id / params.stride;

@@ -14,8 +14,8 @@ params! {
         /// `W`
         width: u32,
         /// Side of a patch.
-        patch: u32,
-        /// Numbers in a row, at least `3 * patch²`; the rest of a row is 0.
+        side: u32,
+        /// Numbers in a row, at least `3 * side²`; the rest of a row is 0.
         stride: u32,
     }
 }
@@ -30,9 +30,7 @@ params! {
         /// Rows of patches.
         rows: u32,
         /// Side of a patch.
-        patch: u32,
-        /// 1: the bytes of a reconstruction; 0: those of a generated picture.
-        reconstruction: u32,
+        side: u32,
     }
 }
 
@@ -85,7 +83,7 @@ pub const PATCH_EMBED: Kernel = Kernel {
     swaps: &[],
 };
 
-/// Patches to a picture of bytes. Bindings: patches, pixels, params.
+/// Patches to a picture of bytes. Bindings: patches, edges (see [`edges`]), pixels, params.
 pub const TO_RGBA8: Kernel = Kernel {
     name: "to_rgba8",
     file: include_str!("../to_rgba8.wgsl"),
@@ -111,3 +109,42 @@ pub const GUIDED_STEP: Kernel = Kernel {
     params: GuidedStep::FIELDS,
     swaps: &[],
 };
+
+/// The table of edges that [`TO_RGBA8`] rounds by: for each byte the least number that `byte` makes that byte or a
+/// larger one, from -infinity for 0.
+///
+/// # Panics
+/// If `byte` does not rise from 0 at -infinity to 255 at infinity.
+pub fn edges(byte: impl Fn(f32) -> u8) -> [f32; 256] {
+    assert_eq!((byte(f32::NEG_INFINITY), byte(f32::INFINITY)), (0, 255), "bytes of the infinities");
+    // Number `order` of all floats, from -infinity up: negative ones count down from their largest.
+    let float = |order: i64| match order {
+        0.. => f32::from_bits(order as u32),
+        _ => -f32::from_bits((-1 - order) as u32),
+    };
+    let last = i64::from(f32::INFINITY.to_bits());
+    std::array::from_fn(|k| {
+        let (mut low, mut high) = (-1 - last, last);
+        while low < high {
+            let middle = (low + high).div_euclid(2);
+            if usize::from(byte(float(middle))) >= k { high = middle } else { low = middle + 1 }
+        }
+        float(high)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::edges;
+
+    #[test]
+    fn an_edge_is_the_least_number_of_its_byte() {
+        let byte = |v: f32| (127.5 * v + 128.0).clamp(0.0, 255.0) as u8;
+        let edges = edges(byte);
+        assert_eq!(edges[0], f32::NEG_INFINITY);
+        assert!(edges.is_sorted());
+        for (k, edge) in edges.into_iter().enumerate().skip(1) {
+            assert_eq!((usize::from(byte(edge)), usize::from(byte(edge.next_down()))), (k, k - 1));
+        }
+    }
+}

@@ -7,9 +7,8 @@ use maetok_shaders::attention::{
     ATTENTION, Attention, LAYER_NORM, NO_NORM, PREPARE, Prepare, RMS_NORM, TILED, Tiled, grid,
 };
 
-/// Scores are sums of up to 128 products in f32, exponentials of the device differ by a few units in the last place,
-/// and the weighted sum has as many terms as tokens: relative to the largest value. Worst measured on lavapipe: see the
-/// printed lines, about a quarter of this.
+/// Relative to the largest value: scores are sums of up to 128 products in f32, exponentials of the device differ by a few
+/// units in the last place, and the weighted sum has as many terms as tokens. Worst measured on lavapipe: a quarter.
 const BOUND: f64 = 4e-6;
 
 /// Sizes of one case.
@@ -92,8 +91,7 @@ fn attention(qkv: &[f64], sizes: Sizes) -> Vec<f64> {
 fn plain(gpu: &Gpu, name: &str, qkv: &[f32], sizes: Sizes) -> Vec<f32> {
     let Sizes { batch, tokens, heads, dim } = sizes;
     let text = ATTENTION.text(&[("HEAD", &format!("{dim}u"))]);
-    let params =
-        Attention { tokens: tokens as u32, heads: heads as u32, scale: 1.0 / (dim as f32).sqrt() }.words();
+    let params = Attention { tokens: tokens as u32, heads: heads as u32, scale: 1.0 / (dim as f32).sqrt() }.words();
     let slots = [Slot::In(&bits(qkv)), Slot::Out(qkv.len() / 3), Slot::In(&params)];
     gpu.run(name, &text, &slots, grid(batch as u32, tokens as u32, heads as u32)).remove(0)
 }
@@ -257,7 +255,8 @@ fn image_tokens_turn_on_the_way_in_and_the_others_do_not() {
 #[test]
 fn queries_and_keys_are_normed_each_with_its_own_weight() {
     let Some(gpu) = gpu("queries_and_keys_are_normed_each_with_its_own_weight") else { return };
-    for (sizes, with_rotary) in [((1, 1, 1, 4), false), ((2, 7, 3, 8), true), ((1, 33, 4, 48), true), ((2, 5, 2, 72), false)]
+    for (sizes, with_rotary) in
+        [((1, 1, 1, 4), false), ((2, 7, 3, 8), true), ((1, 33, 4, 48), true), ((2, 5, 2, 72), false)]
     {
         let sizes = Sizes { batch: sizes.0, tokens: sizes.1, heads: sizes.2, dim: sizes.3 };
         let rotary = with_rotary.then(|| Rotary::new(sizes, 1, sizes.tokens - 1, 1));
