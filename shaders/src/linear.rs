@@ -47,8 +47,7 @@ pub const VECTOR: Kernel = Kernel {
 
 const WEIGHTS: Swap = Swap { line: "const WEIGHTS = ", values: &["F32", "F16", "INT8"] };
 const BIAS: Swap = Swap { line: "const BIAS = ", values: &["true", "false"] };
-const ACTIVATION: Swap =
-    Swap { line: "const ACTIVATION = ", values: &["IDENTITY", "GELU_EXACT", "GELU_TANH", "SILU"] };
+const ACTIVATION: Swap = Swap { line: "const ACTIVATION = ", values: &["IDENTITY", "GELU_EXACT", "GELU_TANH", "SILU"] };
 const RESIDUAL: Swap = Swap { line: "const RESIDUAL = ", values: &["NONE", "ADDED", "GATED"] };
 const ROWS: Swap = Swap { line: "const ROWS = ", values: &["4u", "1u", "2u", "3u"] };
 

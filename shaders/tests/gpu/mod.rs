@@ -5,7 +5,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock};
 
 use wgpu::util::DeviceExt as _;
 
@@ -18,6 +19,8 @@ const TAIL: usize = 64;
 pub struct Gpu {
     device: wgpu::Device,
     queue: wgpu::Queue,
+    /// By text: compiling takes longer than running.
+    pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
     /// Adapter, driver and backend, for reports.
     pub label: String,
 }
@@ -61,13 +64,13 @@ pub fn gpu(test: &str) -> Option<&'static Gpu> {
 
 async fn open() -> Result<Gpu, String> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let adapter =
-        instance.request_adapter(&wgpu::RequestAdapterOptions::default()).await.map_err(|e| e.to_string())?;
+    let adapter = instance.request_adapter(&wgpu::RequestAdapterOptions::default()).await.map_err(|e| e.to_string())?;
     // WebGPU's default limits and no feature, whatever the adapter could do.
     let (device, queue) =
         adapter.request_device(&wgpu::DeviceDescriptor::default()).await.map_err(|e| e.to_string())?;
     let info = adapter.get_info();
-    Ok(Gpu { device, queue, label: format!("{} ({}, {:?})", info.name, info.driver_info, info.backend) })
+    let label = format!("{} ({}, {:?})", info.name, info.driver_info, info.backend);
+    Ok(Gpu { device, queue, pipelines: Mutex::default(), label })
 }
 
 impl Gpu {
@@ -79,22 +82,7 @@ impl Gpu {
     /// If the text does not make a pipeline, the bindings do not fit, or a word past the end of a buffer was written.
     pub fn run(&self, name: &str, text: &str, slots: &[Slot], grid: [u32; 3]) -> Vec<Vec<f32>> {
         let errors = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(name),
-            source: wgpu::ShaderSource::Wgsl(text.into()),
-        });
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(name),
-            layout: None,
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                // As on native Burn: what is read before it is written must be seen to be wrong.
-                zero_initialize_workgroup_memory: false,
-                ..Default::default()
-            },
-            cache: None,
-        });
+        let pipeline = self.pipeline(name, text);
         let buffers: Vec<wgpu::Buffer> = slots.iter().map(|slot| self.buffer(slot)).collect();
         let entries: Vec<wgpu::BindGroupEntry> = buffers
             .iter()
@@ -148,6 +136,30 @@ impl Gpu {
         reads.iter().map(result).collect()
     }
 
+    fn pipeline(&self, name: &str, text: &str) -> wgpu::ComputePipeline {
+        if let Some(pipeline) = self.pipelines.lock().expect("no test fails in here").get(text) {
+            return pipeline.clone();
+        }
+        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(name),
+            source: wgpu::ShaderSource::Wgsl(text.into()),
+        });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(name),
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                // As on native Burn: what is read before it is written must be seen to be wrong.
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        self.pipelines.lock().expect("no test fails in here").insert(text.to_owned(), pipeline.clone());
+        pipeline
+    }
+
     fn buffer(&self, slot: &Slot) -> wgpu::Buffer {
         let mut words = match slot {
             Slot::In(values) | Slot::InOut(values) => values.to_vec(),
@@ -194,8 +206,7 @@ pub fn assert_close(name: &str, gpu: &Gpu, got: &[f32], want: &[f64], bound: imp
     }
     let rms = (squares / f64::from(finite.max(1))).sqrt();
     let non_finite = |values: &mut dyn Iterator<Item = f64>| values.filter(|value| !value.is_finite()).count();
-    let counts =
-        (non_finite(&mut got.iter().map(|value| f64::from(*value))), non_finite(&mut want.iter().copied()));
+    let counts = (non_finite(&mut got.iter().map(|value| f64::from(*value))), non_finite(&mut want.iter().copied()));
     if got.is_empty() {
         return;
     }
