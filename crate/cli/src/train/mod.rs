@@ -101,7 +101,7 @@ pub struct Common {
     #[arg(long, value_name = "N", allow_negative_numbers = true,
         value_parser = number::<usize>("workers", "a divisor of the batch"))]
     workers: Option<usize>,
-    /// Highest learning rate, above 0; the floor is a tenth of it [default: the recipe's].
+    /// Highest learning rate, above 0; the floor is a tenth of it, and warm-up starts no higher [default: the recipe's].
     #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = number::<f64>("lr", POSITIVE))]
     lr: Option<f64>,
     /// Warm-up updates, 0 or more [default: the recipe's].
@@ -450,7 +450,7 @@ fn told(summary: &Summary, what: &str, out: &Path) -> Result<()> {
 
 fn rate(schedule: &mut Schedule, common: &Common) {
     if let Some(rate) = common.lr {
-        (schedule.peak, schedule.floor) = (rate, rate / 10.0);
+        (schedule.peak, schedule.floor, schedule.start) = (rate, rate / 10.0, schedule.start.min(rate));
     }
     set(&mut schedule.warmup, common.warmup);
 }
@@ -471,5 +471,30 @@ fn pace(pace: &mut Pace, common: &Common) {
 fn set<T>(target: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *target = value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        common: Common,
+    }
+
+    #[test]
+    fn warm_up_never_starts_above_the_highest_rate() {
+        let recipe = Schedule { peak: 1e-3, floor: 1e-4, start: 1e-5, warmup: 500 };
+        for (lr, want) in [("1e-6", (1e-6, 1e-7, 1e-6)), ("1e-2", (1e-2, 1e-3, 1e-5))] {
+            let line = Line::try_parse_from(["train", "--out", "run", "--lr", lr]).unwrap();
+            let mut schedule = recipe;
+            rate(&mut schedule, &line.common);
+            assert!((schedule.floor - want.1).abs() < 1e-12);
+            assert_eq!((schedule.peak, schedule.start), (want.0, want.2));
+        }
     }
 }

@@ -125,28 +125,6 @@ impl Soundness {
     }
 }
 
-/// Refuses settings that are not positive numbers.
-///
-/// # Errors
-/// [`Error::Setting`] for the first that is not.
-pub fn check_positive(settings: &[(&'static str, f64)]) -> Result<()> {
-    match settings.iter().find(|(_, value)| !(value.is_finite() && *value > 0.0)) {
-        Some((name, value)) => Err(Error::setting(name, value, "a positive number")),
-        None => Ok(()),
-    }
-}
-
-/// Refuses settings that are negative or no numbers.
-///
-/// # Errors
-/// [`Error::Setting`] for the first that is.
-pub fn check_not_negative(settings: &[(&'static str, f64)]) -> Result<()> {
-    match settings.iter().find(|(_, value)| !(value.is_finite() && *value >= 0.0)) {
-        Some((name, value)) => Err(Error::setting(name, value, "a number that is not negative")),
-        None => Ok(()),
-    }
-}
-
 /// Name of the file with the optimiser's memory in a checkpoint.
 pub const MOMENTS: &str = "optimiser.safetensors";
 /// Name of the file with the [`State`] in a checkpoint.

@@ -13,7 +13,7 @@ use burn::tensor::{Device, Shape, Tensor};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::drive::{check_not_negative, check_positive};
+use super::checks::{check_not_negative, check_positive};
 use super::muon;
 use crate::checkpoint::is_variant;
 use crate::{Error, Result};

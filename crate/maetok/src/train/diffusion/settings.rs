@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::diffusion::{GeneratorConfig, PathType};
 use crate::nn::Precision;
-use crate::train::drive::{Pace, check_positive};
+use crate::train::checks::Common;
+use crate::train::drive::Pace;
 use crate::train::losses::Times;
 use crate::train::optimiser::AdamW;
 use crate::train::run_folder::{RunFolder, read, read_json};
@@ -97,20 +98,12 @@ impl DiffusionTraining {
     }
 
     pub(super) fn validate(&self) -> Result<()> {
-        check_positive(&[
-            ("batch", self.batch as f64),
-            ("lr", self.schedule.peak),
-            ("clip", self.clip),
-            ("steps", self.pace.steps as f64),
-            ("minutes", self.pace.minutes.unwrap_or(1.0)),
-            ("evaluate-pictures", self.evaluate_pictures as f64),
-        ])?;
+        let Self { batch, clip, ema, evaluate_pictures, .. } = *self;
+        let (schedule, adamw, pace) = (&self.schedule, &self.adamw, &self.pace);
+        Common { batch, schedule, adamw, clip, ema, pace, evaluate_pictures }.validate()?;
         if !(0.0..=1e3).contains(&self.direction) {
             return Err(Error::setting("direction", self.direction, "from 0 (off) to 1000"));
         }
-        if !(0.0..1.0).contains(&self.ema) {
-            return Err(Error::setting("ema", self.ema, "at least 0 and below 1"));
-        }
-        self.adamw.validate()
+        Ok(())
     }
 }

@@ -12,8 +12,8 @@ use crate::tokenizer::{TokenizerConfig, VitSize};
 use crate::train::adversarial::{
     AdversarialDraws, AdversarialSettings, Adversary, DinoConfig, DinoTrunk, Discriminator, GanLoss, PatchConfig,
 };
+use crate::train::checks::check_positive;
 use crate::train::data::stream;
-use crate::train::drive::check_positive;
 use crate::train::losses::{adaptive_weight, by_reconstruction};
 use crate::train::optimiser::AdamW;
 use crate::train::parallel::number;

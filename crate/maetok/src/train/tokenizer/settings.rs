@@ -9,7 +9,8 @@ use super::perceptual::PerceptualTraining;
 use super::teachers::{self, TeacherTraining};
 use crate::nn::Precision;
 use crate::tokenizer::{TargetKind, TokenizerConfig, VitSize};
-use crate::train::drive::{Pace, check_not_negative, check_positive};
+use crate::train::checks::{Common, check_not_negative};
+use crate::train::drive::Pace;
 use crate::train::hog;
 use crate::train::objective::Objective;
 use crate::train::optimiser::AdamW;
@@ -161,21 +162,12 @@ impl TokenizerTraining {
     }
 
     pub(super) fn validate(&self, config: &TokenizerConfig) -> Result<()> {
-        check_positive(&[
-            ("batch", self.batch as f64),
-            ("lr", self.schedule.peak),
-            ("clip", self.clip),
-            ("steps", self.pace.steps as f64),
-            ("minutes", self.pace.minutes.unwrap_or(1.0)),
-            ("evaluate-pictures", self.evaluate_pictures as f64),
-        ])?;
-        if !(0.0..1.0).contains(&self.ema) {
-            return Err(Error::setting("ema", self.ema, "at least 0 and below 1"));
-        }
+        let Self { batch, clip, ema, evaluate_pictures, .. } = *self;
+        let (schedule, adamw, pace) = (&self.schedule, &self.adamw, &self.pace);
+        Common { batch, schedule, adamw, clip, ema, pace, evaluate_pictures }.validate()?;
         if self.unmask_from.is_some_and(|from| !(0.0..=1.0).contains(&from)) {
             return Err(Error::setting("unmask-from", self.unmask_from.unwrap_or(f64::NAN), "a share from 0 to 1"));
         }
-        self.adamw.validate()?;
         check_not_negative(&[("hog", self.hog)])?;
         if self.hog > 0.0 || !self.teachers.is_empty() {
             let (width, depth, heads) = self.hog_decoder;
