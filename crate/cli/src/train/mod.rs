@@ -211,7 +211,7 @@ pub struct DiffusionArgs {
     #[command(flatten)]
     common: Common,
     /// The tokenizer: a run, a model folder, or a folder with config.json and model.safetensors; with --resume the
-    /// run's.
+    /// run's, or where that now lies.
     #[arg(long, value_name = "DIR")]
     tokenizer: Option<PathBuf>,
     /// What to train, and how: toon-128, toon-64, lightningdit-64, xl, or a TOML file (the flags win over it)
@@ -286,7 +286,16 @@ pub fn run(train: &Train) -> Result<()> {
 fn tokenizer(args: &TokenizerArgs) -> Result<()> {
     files::check_devices(args.common.device.iter().flatten())?;
     let (mut settings, mut config) = if args.common.resume {
-        refuse_with_resume(&[("--recipe", args.recipe.is_some()), ("--start", args.start.is_some())])?;
+        refuse_with_resume(&[
+            ("--recipe", args.recipe.is_some()),
+            ("--start", args.start.is_some()),
+            ("--image-size", args.image_size.is_some()),
+            ("--patch-size", args.patch_size.is_some()),
+            ("--latent", args.latent.is_some()),
+            ("--encoder", args.encoder.is_some()),
+            ("--decoder", args.decoder.is_some()),
+            ("--hog-decoder", args.hog_decoder.is_some()),
+        ])?;
         refuse_with_resume(&args.objective.of_the_start())?;
         TokenizerTraining::of_run(&args.common.out)?
     } else {
@@ -361,7 +370,11 @@ fn begun_with(settings: &TokenizerTraining, config: TokenizerConfig) -> Result<T
 fn diffusion(args: &DiffusionArgs) -> Result<()> {
     files::check_devices(args.common.device.iter().flatten())?;
     let (mut settings, mut config) = if args.common.resume {
-        refuse_with_resume(&[("--recipe", args.recipe.is_some())])?;
+        refuse_with_resume(&[
+            ("--recipe", args.recipe.is_some()),
+            ("--size", args.size.is_some()),
+            ("--path", args.path.is_some()),
+        ])?;
         DiffusionTraining::of_run(&args.common.out)?
     } else {
         let name = args.recipe.as_deref().unwrap_or(RECIPE);
@@ -408,6 +421,10 @@ fn refuse_with_resume(flags: &[(&str, bool)]) -> Result<()> {
 }
 
 fn package(args: &PackArgs) -> Result<()> {
+    for (folder, flag) in [(&args.generator, "--generator"), (&args.data, "--data"), (&args.thumbnails, "--thumbnails")]
+    {
+        folder.as_deref().map_or(Ok(()), |folder| files::check_folder(folder, flag))?;
+    }
     let card = match &args.card {
         Some(path) => {
             let bytes = files::input(path, files::SMALL)?;

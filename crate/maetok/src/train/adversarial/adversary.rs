@@ -143,7 +143,7 @@ impl Adversary {
         self.take_over(&read(&folder.join(WEIGHTS))?)?;
         let path = folder.join(OPTIMISER);
         let device = self.lecam.lecam_real.val().device().inner();
-        self.optimiser = self.optimiser.restore(&read(&path)?, &path, &device)?;
+        self.optimiser = self.optimiser.restore(&read(&path)?, &path, &self.discriminator, &device)?;
         Ok(self)
     }
 

@@ -10,7 +10,7 @@ use crate::train::checks::Common;
 use crate::train::drive::Pace;
 use crate::train::losses::Times;
 use crate::train::optimiser::AdamW;
-use crate::train::run_folder::{RunFolder, read, read_json};
+use crate::train::run_folder::{Kind, RunFolder, read, read_json};
 use crate::train::schedule::Schedule;
 use crate::{Error, Result};
 
@@ -90,9 +90,10 @@ impl DiffusionTraining {
     /// Settings and sizes of the run in `out`, to resume it or to look at it.
     ///
     /// # Errors
-    /// [`Error::Io`] if there is no such run.
+    /// [`Error::Io`] if there is no such run, [`Error::Training`] if it is a tokenizer's.
     pub fn of_run(out: &Path) -> Result<(Self, GeneratorConfig)> {
         let folder = RunFolder::existing(out);
+        folder.check_kind(Kind::Generator)?;
         let settings = read_json(&folder.path("run.json"))?;
         Ok((settings, GeneratorConfig::from_json(&read(&folder.path("config.json"))?)?))
     }

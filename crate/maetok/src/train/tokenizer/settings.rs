@@ -14,7 +14,7 @@ use crate::train::drive::Pace;
 use crate::train::hog;
 use crate::train::objective::Objective;
 use crate::train::optimiser::AdamW;
-use crate::train::run_folder::{RunFolder, read, read_json};
+use crate::train::run_folder::{Kind, RunFolder, read, read_json};
 use crate::train::schedule::Schedule;
 use crate::{Error, Result};
 
@@ -48,7 +48,8 @@ pub struct TokenizerTraining {
     /// digit.
     pub workers: usize,
     /// Names of the devices that share every batch, as [`Devices::open`](crate::train::Devices::open) reads them; what
-    /// the run was given, and what it goes on with where nothing else is asked for.
+    /// the run was given, and what it goes on with where nothing else is asked for. The first keeps the weights, and
+    /// computes the adversarial term of the whole batch.
     pub devices: Vec<String>,
     /// Numbers of the matrix products.
     pub precision: Precision,
@@ -129,9 +130,10 @@ impl TokenizerTraining {
     /// Settings and sizes of the run in `out`, to resume it or to look at it.
     ///
     /// # Errors
-    /// [`Error::Io`] if there is no such run.
+    /// [`Error::Io`] if there is no such run, [`Error::Training`] if it is a generator's.
     pub fn of_run(out: &Path) -> Result<(Self, TokenizerConfig)> {
         let folder = RunFolder::existing(out);
+        folder.check_kind(Kind::Tokenizer)?;
         let settings = read_json(&folder.path("run.json"))?;
         let config = TokenizerConfig::from_json(&read(&folder.path("config.json"))?)?;
         Ok((settings, config))
