@@ -97,7 +97,8 @@ pub struct Common {
     /// Pictures per update, 1 or more [default: the recipe's].
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number::<usize>("batch", POSITIVE))]
     batch: Option<usize>,
-    /// Threads on each device with a part of the batch each, a divisor of --batch [default: the recipe's].
+    /// Threads on each device with a part of the batch each; devices times threads must divide --batch [default: the
+    /// recipe's].
     #[arg(long, value_name = "N", allow_negative_numbers = true,
         value_parser = number::<usize>("workers", "a divisor of the batch"))]
     workers: Option<usize>,

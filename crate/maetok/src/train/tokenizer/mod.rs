@@ -83,7 +83,7 @@ pub struct TokenizerTrainer {
     ema: Ema<Tokenizer>,
     optimiser: Optimiser,
     /// Of every device.
-    networks: Vec<Networks>,
+    networks: Vec<Arc<Networks>>,
     opponent: Option<Opponent>,
     batches: Prefetch<Vec<Part>>,
     split: Split,
@@ -117,8 +117,7 @@ impl TokenizerTrainer {
         if let Some(source) = &source {
             start::check(&source.config, &config)?;
         }
-        let networks = devices.all().iter().map(|device| Networks::load(&settings, &config, device));
-        let networks = networks.collect::<Result<_>>()?;
+        let networks = devices.load(|device| Networks::load(&settings, &config, device))?;
         let device = devices.main().clone();
         let trunk = Trunk::load(&settings.adversarial, &device)?;
 

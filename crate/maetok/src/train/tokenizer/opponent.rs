@@ -223,6 +223,19 @@ pub struct Shown {
     pub gradient: Tensor<4>,
 }
 
+impl Shown {
+    /// The parts of a batch in their order.
+    pub fn side_by_side(parts: Vec<Self>) -> Self {
+        let all = |of: fn(&Self) -> &Tensor<4>| Tensor::cat(parts.iter().map(|part| of(part).clone()).collect(), 0);
+        Self {
+            picture: all(|part| &part.picture),
+            reconstruction: all(|part| &part.reconstruction),
+            tokens: Tensor::cat(parts.iter().map(|part| part.tokens.clone()).collect(), 0),
+            gradient: all(|part| &part.gradient),
+        }
+    }
+}
+
 impl Opponent {
     /// A fresh discriminator on `trunk`, on `device`, an autodiff device.
     ///
