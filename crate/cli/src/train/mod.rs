@@ -83,7 +83,7 @@ pub struct Common {
     /// that is there twice gets two parts [default: the recipe's, which is cpu unless it says otherwise].
     #[arg(long, alias = "devices", value_name = "NAMES", value_delimiter = ',')]
     device: Option<Vec<String>>,
-    /// Numbers of the matrix products: f32, or bf16 with sums and weights in f32, faster where the processor has
+    /// Numbers of the matrix products: f32, or bf16 with weights in f32, faster where the processor has
     /// instructions for it and the device uses them (libtorch, cuda) [default: the recipe's].
     #[arg(long, value_name = "NAME", value_parser = choice::<Precision>("precision", "f32 or bf16"))]
     precision: Option<Precision>,
