@@ -214,7 +214,53 @@ fn what_belongs_to_the_beginning_of_a_run_is_refused_with_resume() {
     assert_eq!(resumed(&["tokenizer", "--from", "another"]), says("--from"));
     assert_eq!(resumed(&["tokenizer", "--teacher", "efficientnet"]), says("--teacher"));
     assert_eq!(resumed(&["tokenizer", "--adversarial", "patch"]), says("--adversarial"));
-    assert_eq!(resumed(&["diffusion", "--recipe", "xl"]), says("--recipe"));
+    for (flag, value) in [
+        ("--image-size", "32"),
+        ("--patch-size", "8"),
+        ("--latent", "8x8"),
+        ("--encoder", "32x1x2"),
+        ("--decoder", "32x1x2"),
+        ("--hog-decoder", "32x1x2"),
+    ] {
+        assert_eq!(resumed(&["tokenizer", flag, value]), says(flag));
+    }
+    for (flag, value) in [("--recipe", "xl"), ("--size", "32x1x2"), ("--path", "cosine")] {
+        assert_eq!(resumed(&["diffusion", flag, value]), says(flag));
+    }
+}
+
+#[test]
+fn a_run_taken_for_one_of_another_kind_and_folders_that_are_not_there_are_refused_by_name() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = pictures(dir.path());
+    let [tokenizer, generator, model, other] = ["a", "g", "m", "o"].map(|name| dir.path().join(name));
+    let mut arguments = vec!["train", "tokenizer", "--recipe", "toon-64", "--data", name(&data), "--out"];
+    arguments.extend([name(&tokenizer), "--hog", "0", "--steps", "1"]);
+    arguments.extend(SMALL);
+    trained(&arguments);
+    let mut arguments = vec!["train", "diffusion", "--data", name(&data), "--tokenizer", name(&tokenizer)];
+    arguments.extend(["--out", name(&generator), "--size", "32x1x2", "--batch", "4", "--steps", "1"]);
+    trained(&arguments);
+
+    let is_generator = format!("{} is the run of a generator, not of a tokenizer.", name(&generator));
+    let is_tokenizer = format!("{} is the run of a tokenizer, not of a generator.", name(&tokenizer));
+    let pack = |tokenizer: &Path, more: &[&str]| {
+        let out = ["--license", "CC0-1.0", "--out", name(&model)];
+        refused(&[&["train", "pack", "--tokenizer", name(tokenizer)], &out[..], more].concat())
+    };
+    assert_eq!(pack(&generator, &[]), is_generator);
+    assert_eq!(pack(&tokenizer, &["--generator", name(&tokenizer)]), is_tokenizer);
+    assert_eq!(refused(&["train", "tokenizer", "--out", name(&generator), "--resume"]), is_generator);
+    assert_eq!(refused(&["train", "diffusion", "--out", name(&tokenizer), "--resume"]), is_tokenizer);
+    for flag in ["--data", "--thumbnails", "--generator"] {
+        assert_eq!(pack(&tokenizer, &[flag, "nowhere"]), format!("The folder nowhere of {flag} does not exist."));
+    }
+    let resumed = refused(&["train", "tokenizer", "--out", name(&tokenizer), "--resume", "--hog", "1"]);
+    assert!(resumed.starts_with("The setting hog is 1, but it must be 0"), "{resumed}");
+    let mut arguments = vec!["train", "tokenizer", "--data", name(&data), "--out", name(&other)];
+    arguments.extend(["--device", "cpu,"]);
+    assert!(refused(&arguments).starts_with("The setting device is “”, but it must be "));
+    assert!(!other.exists() && !model.exists());
 }
 
 #[test]

@@ -10,7 +10,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A model configuration that cannot be built.
-    #[error("The model's configuration says {field} = {got}, but it must be {want}.")]
+    #[error("The model's configuration says {field} = {}, but it must be {want}.", visible(got))]
     Config {
         /// Field of `config.json`.
         field: &'static str,
@@ -20,7 +20,7 @@ pub enum Error {
         want: String,
     },
     /// A setting of a request (steps, guidance, …) out of its range.
-    #[error("The setting {name} is {got}, but it must be {want}.")]
+    #[error("The setting {name} is {}, but it must be {want}.", visible(got))]
     Setting {
         /// Name as the fronts show it.
         name: &'static str,
@@ -95,6 +95,11 @@ pub enum Error {
         /// A sentence without its full stop.
         problem: String,
     },
+}
+
+/// A value within a sentence, where nothing would look like a word left out.
+fn visible(got: &str) -> &str {
+    if got.trim().is_empty() { "“”" } else { got }
 }
 
 impl Error {
@@ -189,6 +194,12 @@ mod tests {
             assert_eq!(text.matches(". ").count(), 0, "{text}");
             assert!(!error.code().is_empty());
         }
+    }
+
+    #[test]
+    fn a_value_of_nothing_is_seen() {
+        let text = Error::setting("device", "", "cpu or wgpu").to_string();
+        assert_eq!(text, "The setting device is “”, but it must be cpu or wgpu.");
     }
 
     #[test]

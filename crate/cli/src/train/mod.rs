@@ -83,7 +83,7 @@ pub struct Common {
     /// that is there twice gets two parts [default: the recipe's, which is cpu unless it says otherwise].
     #[arg(long, alias = "devices", value_name = "NAMES", value_delimiter = ',')]
     device: Option<Vec<String>>,
-    /// Numbers of the matrix products: f32, or bf16 with sums and weights in f32, faster where the processor has
+    /// Numbers of the matrix products: f32, or bf16 with weights in f32, faster where the processor has
     /// instructions for it and the device uses them (libtorch, cuda) [default: the recipe's].
     #[arg(long, value_name = "NAME", value_parser = choice::<Precision>("precision", "f32 or bf16"))]
     precision: Option<Precision>,
@@ -97,11 +97,12 @@ pub struct Common {
     /// Pictures per update, 1 or more [default: the recipe's].
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number::<usize>("batch", POSITIVE))]
     batch: Option<usize>,
-    /// Threads on each device with a part of the batch each, a divisor of --batch [default: the recipe's].
+    /// Threads on each device with a part of the batch each; devices times threads must divide --batch [default: the
+    /// recipe's].
     #[arg(long, value_name = "N", allow_negative_numbers = true,
         value_parser = number::<usize>("workers", "a divisor of the batch"))]
     workers: Option<usize>,
-    /// Highest learning rate, above 0; the floor is a tenth of it [default: the recipe's].
+    /// Highest learning rate, above 0; the floor is a tenth of it, and warm-up starts no higher [default: the recipe's].
     #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = number::<f64>("lr", POSITIVE))]
     lr: Option<f64>,
     /// Warm-up updates, 0 or more [default: the recipe's].
@@ -211,7 +212,7 @@ pub struct DiffusionArgs {
     #[command(flatten)]
     common: Common,
     /// The tokenizer: a run, a model folder, or a folder with config.json and model.safetensors; with --resume the
-    /// run's.
+    /// run's, or where that now lies.
     #[arg(long, value_name = "DIR")]
     tokenizer: Option<PathBuf>,
     /// What to train, and how: toon-128, toon-64, lightningdit-64, xl, or a TOML file (the flags win over it)
@@ -286,7 +287,16 @@ pub fn run(train: &Train) -> Result<()> {
 fn tokenizer(args: &TokenizerArgs) -> Result<()> {
     files::check_devices(args.common.device.iter().flatten())?;
     let (mut settings, mut config) = if args.common.resume {
-        refuse_with_resume(&[("--recipe", args.recipe.is_some()), ("--start", args.start.is_some())])?;
+        refuse_with_resume(&[
+            ("--recipe", args.recipe.is_some()),
+            ("--start", args.start.is_some()),
+            ("--image-size", args.image_size.is_some()),
+            ("--patch-size", args.patch_size.is_some()),
+            ("--latent", args.latent.is_some()),
+            ("--encoder", args.encoder.is_some()),
+            ("--decoder", args.decoder.is_some()),
+            ("--hog-decoder", args.hog_decoder.is_some()),
+        ])?;
         refuse_with_resume(&args.objective.of_the_start())?;
         TokenizerTraining::of_run(&args.common.out)?
     } else {
@@ -361,7 +371,11 @@ fn begun_with(settings: &TokenizerTraining, config: TokenizerConfig) -> Result<T
 fn diffusion(args: &DiffusionArgs) -> Result<()> {
     files::check_devices(args.common.device.iter().flatten())?;
     let (mut settings, mut config) = if args.common.resume {
-        refuse_with_resume(&[("--recipe", args.recipe.is_some())])?;
+        refuse_with_resume(&[
+            ("--recipe", args.recipe.is_some()),
+            ("--size", args.size.is_some()),
+            ("--path", args.path.is_some()),
+        ])?;
         DiffusionTraining::of_run(&args.common.out)?
     } else {
         let name = args.recipe.as_deref().unwrap_or(RECIPE);
@@ -408,6 +422,10 @@ fn refuse_with_resume(flags: &[(&str, bool)]) -> Result<()> {
 }
 
 fn package(args: &PackArgs) -> Result<()> {
+    for (folder, flag) in [(&args.generator, "--generator"), (&args.data, "--data"), (&args.thumbnails, "--thumbnails")]
+    {
+        folder.as_deref().map_or(Ok(()), |folder| files::check_folder(folder, flag))?;
+    }
     let card = match &args.card {
         Some(path) => {
             let bytes = files::input(path, files::SMALL)?;
@@ -450,7 +468,7 @@ fn told(summary: &Summary, what: &str, out: &Path) -> Result<()> {
 
 fn rate(schedule: &mut Schedule, common: &Common) {
     if let Some(rate) = common.lr {
-        (schedule.peak, schedule.floor) = (rate, rate / 10.0);
+        (schedule.peak, schedule.floor, schedule.start) = (rate, rate / 10.0, schedule.start.min(rate));
     }
     set(&mut schedule.warmup, common.warmup);
 }
@@ -471,5 +489,30 @@ fn pace(pace: &mut Pace, common: &Common) {
 fn set<T>(target: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *target = value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        common: Common,
+    }
+
+    #[test]
+    fn warm_up_never_starts_above_the_highest_rate() {
+        let recipe = Schedule { peak: 1e-3, floor: 1e-4, start: 1e-5, warmup: 500 };
+        for (lr, want) in [("1e-6", (1e-6, 1e-7, 1e-6)), ("1e-2", (1e-2, 1e-3, 1e-5))] {
+            let line = Line::try_parse_from(["train", "--out", "run", "--lr", lr]).unwrap();
+            let mut schedule = recipe;
+            rate(&mut schedule, &line.common);
+            assert!((schedule.floor - want.1).abs() < 1e-12);
+            assert_eq!((schedule.peak, schedule.start), (want.0, want.2));
+        }
     }
 }

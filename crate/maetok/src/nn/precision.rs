@@ -1,9 +1,10 @@
 //! In which numbers the large matrix products of the blocks are computed.
 //!
 //! Mixed precision after Micikevicius et al. 2018, arXiv 1710.03740: the factors of a product are rounded to bfloat16,
-//! forward and backward; weights, sums, norms, softmax, losses and AdamW stay f32, while Muon's iteration, made of large
-//! products, follows the choice. Bfloat16 has the exponents of f32, so the loss needs no scaling. Embeddings, modulations
-//! and the last layers are small and stay f32 as well.
+//! forward and backward, and so is its result, before it becomes f32 again; within it, sums are the device's, f32 where
+//! we looked. Weights, norms, softmax, losses and AdamW stay f32, while Muon's iteration, made of large products, follows
+//! the choice. Bfloat16 has the exponents of f32, so the loss needs no scaling. Embeddings, modulations and the last
+//! layers are small and stay f32 as well.
 //!
 //! The choice belongs to a thread and a piece of work ([`within`]), like PyTorch's autocast, so that networks need not
 //! know about training. A backward pass follows the forward pass it belongs to.
@@ -22,7 +23,7 @@ pub enum Precision {
     /// 24 bits of fraction.
     #[default]
     F32,
-    /// 8 bits of fraction, sums in f32: faster where the processor has instructions for it.
+    /// 8 bits of fraction in factors and results: faster where the processor has instructions for it.
     Bf16,
 }
 
@@ -42,7 +43,7 @@ pub fn within<T>(precision: Precision, work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// `layer` applied to `[.., D]`, in the current precision; the result is f32, its bias is added in f32.
+/// `layer` applied to `[.., D]`, in the current precision; the result comes back as f32, its bias is added in f32.
 pub(crate) fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
     if CURRENT.get() == Precision::F32 {
         return layer.forward(x);
@@ -54,7 +55,7 @@ pub(crate) fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> 
     }
 }
 
-/// Matrix product of the last two axes, in the current precision; the result is f32.
+/// Matrix product of the last two axes, in the current precision; the result comes back as f32.
 pub(crate) fn matmul<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
     match CURRENT.get() {
         Precision::F32 => a.matmul(b),

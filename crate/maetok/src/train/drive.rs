@@ -125,28 +125,6 @@ impl Soundness {
     }
 }
 
-/// Refuses settings that are not positive numbers.
-///
-/// # Errors
-/// [`Error::Setting`] for the first that is not.
-pub fn check_positive(settings: &[(&'static str, f64)]) -> Result<()> {
-    match settings.iter().find(|(_, value)| !(value.is_finite() && *value > 0.0)) {
-        Some((name, value)) => Err(Error::setting(name, value, "a positive number")),
-        None => Ok(()),
-    }
-}
-
-/// Refuses settings that are negative or no numbers.
-///
-/// # Errors
-/// [`Error::Setting`] for the first that is.
-pub fn check_not_negative(settings: &[(&'static str, f64)]) -> Result<()> {
-    match settings.iter().find(|(_, value)| !(value.is_finite() && *value >= 0.0)) {
-        Some((name, value)) => Err(Error::setting(name, value, "a number that is not negative")),
-        None => Ok(()),
-    }
-}
-
 /// Name of the file with the optimiser's memory in a checkpoint.
 pub const MOMENTS: &str = "optimiser.safetensors";
 /// Name of the file with the [`State`] in a checkpoint.
@@ -166,14 +144,15 @@ pub fn read_state(checkpoint: &std::path::Path) -> Result<State> {
 /// What cannot be written, as on a full disk, is said and tried again; see `saving.rs` and [`super::log`].
 ///
 /// # Errors
-/// Whatever a step or a measurement gives; [`Error::Training`] if the last checkpoint cannot be written. The checkpoint
-/// before it stays.
+/// Whatever a step or a measurement gives, after a checkpoint of the updates before; [`Error::Training`] if the last
+/// checkpoint cannot be written, where the one before it stays, or if the run's folder is gone.
 pub fn drive(training: &mut impl Training, pace: &Pace, folder: &RunFolder, mut state: State) -> Result<Summary> {
     let length = Length::new(pace.steps, pace.minutes);
     let mut progress = Progress::new(folder, length, state.step, state.seconds, pace.quiet)?;
     let mut saving = Saving::new(folder, state);
     let mut measured = Map::new();
     let first = state.step;
+    let mut failed = None;
     let stopped = loop {
         let share = length.progress(state.step, progress.seconds());
         let due = |every: u64| every > 0 && state.step.is_multiple_of(every);
@@ -189,8 +168,9 @@ pub fn drive(training: &mut impl Training, pace: &Pace, folder: &RunFolder, mut 
         }
         let aside = Instant::now();
         state.seconds = progress.seconds();
-        let mut looked = Ok(());
-        if fresh && (ended || due(pace.evaluate_every)) {
+        // The weights are those of the last whole update, and worth keeping, whatever ended this one.
+        let mut looked = failed.take().map_or(Ok(()), Err);
+        if looked.is_ok() && fresh && (ended || due(pace.evaluate_every)) {
             progress.draw(Some("measuring …"));
             looked = training.evaluate().map(|found| {
                 measured = found;
@@ -202,6 +182,9 @@ pub fn drive(training: &mut impl Training, pace: &Pace, folder: &RunFolder, mut 
             looked = draw(training, folder, state.step, &progress);
         }
         let last = done || looked.is_err();
+        if looked.is_err() {
+            progress.write_interval(&[("lr", training.rate(state.step, share))]);
+        }
         let mut kept = Ok(());
         if (last || due(pace.checkpoint_every) || saving.retry_is_due()) && !saving.is_saved(&state) {
             progress.draw(Some("writing a checkpoint …"));
@@ -212,16 +195,22 @@ pub fn drive(training: &mut impl Training, pace: &Pace, folder: &RunFolder, mut 
                 let patience = Duration::try_from_secs_f64(pace.last_checkpoint_minutes * 60.0).unwrap_or_default();
                 kept = saving.save_last(&state, &files, patience, &pace.stop, &mut progress);
             } else {
-                saving.save(&state, &files, &mut progress);
+                kept = saving.save(&state, &files, &mut progress);
             }
         }
         progress.pause(aside.elapsed());
-        if last {
+        if last || kept.is_err() {
             progress.finish();
             kept.and(looked)?;
             break stopped;
         }
-        let values = training.step(state.step, share)?;
+        let values = match training.step(state.step, share) {
+            Ok(values) => values,
+            Err(reason) => {
+                failed = Some(reason);
+                continue;
+            }
+        };
         state.step += 1;
         state.images += training.batch() as u64;
         progress.add(state.step, training.batch(), &values);
@@ -237,4 +226,51 @@ fn draw(training: &mut impl Training, folder: &RunFolder, step: u64, progress: &
         progress.say(&format!("The samples of step {step} are missing: {reason}"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::run_folder::LOG;
+
+    /// Makes updates up to this one, which fails.
+    struct FailsAt(u64);
+
+    impl Training for FailsAt {
+        fn step(&mut self, step: u64, _progress: f64) -> Result<Vec<(&'static str, f64)>> {
+            if step < self.0 { Ok(vec![("loss", 1.0)]) } else { Err(Error::training("The device is gone")) }
+        }
+        fn rate(&self, _step: u64, _progress: f64) -> f64 {
+            1e-3
+        }
+        fn batch(&self) -> usize {
+            2
+        }
+        fn evaluate(&mut self) -> Result<Map<String, Value>> {
+            panic!("what failed is not measured")
+        }
+        fn grid(&mut self) -> Result<RgbImage> {
+            panic!("what failed is not drawn")
+        }
+        fn files(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
+            Ok(vec![("model.safetensors", vec![1])])
+        }
+    }
+
+    #[test]
+    fn updates_before_one_that_fails_are_saved_and_logged() {
+        for failing in [0, 3] {
+            let dir = tempfile::tempdir().unwrap();
+            let folder = RunFolder::open(dir.path(), false).unwrap();
+            let pace = Pace { steps: 9, evaluate_every: 4, sample_every: 4, quiet: true, ..Pace::default() };
+            let failed = drive(&mut FailsAt(failing), &pace, &folder, State::default()).unwrap_err();
+            assert_eq!(failed.to_string(), "The device is gone.");
+            let saved = folder.latest().unwrap();
+            assert_eq!(saved.as_ref().map(|(step, _)| *step), (failing > 0).then_some(failing));
+            let Some((_, checkpoint)) = saved else { continue };
+            assert_eq!(read_state(&checkpoint).unwrap().images, 2 * failing);
+            let log = std::fs::read_to_string(folder.path(LOG)).unwrap();
+            assert!(log.contains("\"step\":3") && log.lines().count() == 1, "{log}");
+        }
+    }
 }

@@ -6,6 +6,7 @@
 
 pub mod adversarial;
 mod board;
+mod checks;
 mod clock;
 pub mod data;
 pub mod devices;

@@ -96,11 +96,15 @@ mod tests {
             let before = singular_values(&momentum, rows, columns);
             assert!(before[0] / before[23] > 100.0, "{before:?}");
             let unit = scale(rows, columns);
-            for precision in [Precision::F32, Precision::Bf16] {
-                let step = within(precision, || update(momentum.clone(), &Shape::new([rows, columns]), 1));
-                let after = singular_values(&step, rows, columns);
+            let steps = [Precision::F32, Precision::Bf16]
+                .map(|precision| within(precision, || update(momentum.clone(), &Shape::new([rows, columns]), 1)));
+            for step in &steps {
+                let after = singular_values(step, rows, columns);
                 assert!(after.iter().all(|value| (0.3..1.3).contains(&(value / unit))), "{after:?} over {unit}");
             }
+            let [exact, rounded] = steps;
+            let apart = (exact - rounded).abs().max().into_scalar::<f32>();
+            assert!(apart > 0.0, "nothing was rounded");
         }
     }
 

@@ -13,7 +13,7 @@ use burn::tensor::{Device, Shape, Tensor};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::drive::{check_not_negative, check_positive};
+use super::checks::{check_not_negative, check_positive};
 use super::muon;
 use crate::checkpoint::is_variant;
 use crate::{Error, Result};
@@ -109,11 +109,13 @@ impl Optimiser {
             .map_err(|problem| Error::training(format!("The optimiser's state could not be written: {problem}")))
     }
 
-    /// Puts back a memory that [`store`](Self::store) wrote, onto `device`.
+    /// Puts back a memory that [`store`](Self::store) wrote of the parameters of `module`, onto `device`.
     ///
     /// # Errors
-    /// [`Error::Training`] naming `path` if the bytes are no such memory.
-    pub fn restore(mut self, bytes: &[u8], path: &Path, device: &Device) -> Result<Self> {
+    /// [`Error::Training`] naming `path` if the bytes are no such memory, or that of another module.
+    pub fn restore<M: Module>(mut self, bytes: &[u8], path: &Path, module: &M, device: &Device) -> Result<Self> {
+        let mut known = Known::default();
+        module.visit(&mut known);
         let refuse = |problem: String| {
             Error::training(format!("{} does not hold the optimiser's state: {problem}", path.display()))
         };
@@ -131,6 +133,16 @@ impl Optimiser {
                     view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
                 Ok(Tensor::from_floats(values.as_slice(), device))
             };
+            let Some((parameter, size)) = known.parameters.get(&ParamId::from(id)) else {
+                return Err(refuse(format!("it remembers a parameter ({id}) that the network does not have")));
+            };
+            for name in ["first", "second"] {
+                let name = format!("{id}.{name}");
+                let got = file.tensor(&name).map_or(*size, |view| view.data().len() / 4);
+                if got != *size {
+                    return Err(refuse(format!("it remembers {got} values of {parameter}, which has {size}")));
+                }
+            }
             let updates = <[u8; 4]>::try_from(tensor("updates")?.data())
                 .map_err(|_| refuse(format!("{id}.updates is not one number")))?;
             let second = file.names().contains(&format!("{id}.second").as_str());
@@ -142,6 +154,27 @@ impl Optimiser {
             self.moments.insert(ParamId::from(id), moments);
         }
         Ok(self)
+    }
+}
+
+/// Name and number of values of every parameter.
+#[derive(Default)]
+struct Known {
+    path: Vec<String>,
+    parameters: HashMap<ParamId, (String, usize)>,
+}
+
+impl ModuleVisitor for Known {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.parameters.insert(param.id, (self.path.join("."), param.shape().num_elements()));
     }
 }
 
@@ -310,6 +343,7 @@ impl ModuleVisitor for Scale<'_> {
 
 #[cfg(test)]
 mod tests {
+    use burn::nn::{Linear, LinearConfig};
     use burn::tensor::Distribution;
 
     use super::*;
@@ -366,6 +400,27 @@ mod tests {
             assert_eq!(names.len(), 4 * blocks, "qkv, proj and two layers of the MLP in each of {blocks}: {names:?}");
             assert_eq!(names.iter().filter(|name| name.ends_with("attn.qkv.weight")).count(), blocks, "{names:?}");
         }
+    }
+
+    #[test]
+    fn a_memory_of_another_network_is_refused_by_the_parameters_name() {
+        let device = Device::flex();
+        let network = |inputs, bias| {
+            let linear = LinearConfig::new(inputs, 2).with_bias(bias).init(&device);
+            with_stable_ids(linear)
+        };
+        let mut named = Named::default();
+        let linear = network(3, true);
+        linear.visit(&mut named);
+        let mut optimiser = AdamW { muon: None, ..MUON }.init();
+        optimiser.step(1e-3, linear, named.grads);
+        let stored = optimiser.store().unwrap();
+        let restored = |module: &Linear| MUON.init().restore(&stored, Path::new("memory"), module, &device);
+        assert_eq!(restored(&network(3, true)).map(|optimiser| optimiser.moments.len()).unwrap(), 2);
+        let longer = restored(&network(4, true)).map(|_| ()).unwrap_err().to_string();
+        assert!(longer.contains("6 values of weight, which has 8"), "{longer}");
+        let fewer = restored(&network(3, false)).map(|_| ()).unwrap_err().to_string();
+        assert!(fewer.contains("that the network does not have"), "{fewer}");
     }
 
     #[test]

@@ -11,12 +11,11 @@ use serde_json::Value;
 use super::data::Split;
 use super::diffusion::DiffusionTraining;
 use super::drive::{State, read_state};
-use super::latents::{Source, trained_on};
+use super::latents::{Source, trained_on, units};
 use super::log;
-use super::run_folder::{LOG, RunFolder, read, read_json};
+use super::run_folder::{CLASSES, Kind, LOG, RunFolder, read, read_json};
 use crate::checkpoint::{self, ClassEntry, Folder, Manifest, Part, Storage, write_folder};
 use crate::diffusion::GeneratorConfig;
-use crate::tokenizer::TokenizerConfig;
 use crate::{Error, Result};
 
 /// What goes into the folder.
@@ -80,24 +79,25 @@ pub fn pack(request: &Pack, out: &Path) -> Result<Manifest> {
     let mut extra = BTreeMap::new();
     if let Some(run) = &request.generator {
         let folder = RunFolder::existing(run);
-        if !trained_on(&folder, &source, &tokenizer)? {
+        folder.check_kind(Kind::Generator)?;
+        let Some((_, from)) = folder.latest()? else {
+            return Err(Error::training(format!("{} holds no checkpoint", run.display())));
+        };
+        if !trained_on(&folder, &from, &source, &tokenizer)? {
             return Err(Error::training(format!(
                 "The generator in {} was trained on another tokenizer than that in {}",
                 run.display(),
                 source.folder.display()
             )));
         }
-        let Some((_, from)) = folder.latest()? else {
-            return Err(Error::training(format!("{} holds no checkpoint", run.display())));
-        };
-        let measured = TokenizerConfig::from_json(&read(&folder.path("tokenizer.json"))?)?;
+        let measured = units(&folder, &from)?;
         (config.latent_mean, config.latent_std) = (measured.latent_mean, measured.latent_std);
         let (settings, _) = DiffusionTraining::of_run(run)?;
         let sizes = GeneratorConfig::from_json(&read(&from.join("config.json"))?)?;
         let network = checkpoint::load(sizes.init(&device)?, &[&read(&from.join("model.safetensors"))?])?.0;
         generator = Some(Part { config: sizes.to_json(), weights: checkpoint::save(&network, Storage::F16, &none)? });
         manifest.path_type = settings.path;
-        let names: Vec<String> = read_json(&folder.path("classes.json"))?;
+        let names: Vec<String> = read_json(&folder.path(CLASSES))?;
         manifest.classes = classes(&names, request, &mut extra)?;
     }
     (manifest.latent_mean, manifest.latent_std) = (config.latent_mean, config.latent_std);

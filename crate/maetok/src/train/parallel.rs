@@ -4,6 +4,7 @@
 //! batch on two threads keep two cores busy all the time. The result does not depend on which thread or device is
 //! faster: the parts are added in their order.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::thread;
 
 use burn::module::Module;
@@ -55,10 +56,10 @@ impl<'a, M: Module + Sync> Crew<'a, M> {
     /// order of the parts.
     ///
     /// # Errors
-    /// [`Error::Training`] if another device than the first did not do its part.
+    /// [`Error::Training`] if a device that another process lends did not do its part.
     ///
     /// # Panics
-    /// If there are not as many parts as models, or if a thread of the first device panics.
+    /// If there are not as many parts as models, or as the work on a device of this process does.
     pub fn each<P: Send, R: Send>(&self, parts: Vec<P>, work: impl Fn(&M, P, usize) -> R + Sync) -> Result<Vec<R>> {
         assert_eq!(parts.len(), 1 + self.forks.len(), "a model for every part");
         let mut parts = parts.into_iter();
@@ -72,16 +73,10 @@ impl<'a, M: Module + Sync> Crew<'a, M> {
             let others: Vec<_> = with_parts
                 .map(|((number, fork), part)| (*number, scope.spawn(move || work(fork, part, *number))))
                 .collect();
-            let mut results = vec![work(self.model, first, 0)];
-            for (number, other) in others {
-                results.push(match (other.join(), number) {
-                    (Ok(result), _) => result,
-                    (Err(_), 0) => panic!("a training thread panicked"),
-                    // What is on another machine may go away at any time.
-                    (Err(_), _) => return Err(lost(number, self.devices.count())),
-                });
-            }
-            Ok(results)
+            let mut done = vec![(0, panic::catch_unwind(AssertUnwindSafe(|| work(self.model, first, 0))))];
+            // All of them before anything is decided: a scope panics by itself if a thread that nobody joined did.
+            done.extend(others.into_iter().map(|(number, other)| (number, other.join())));
+            settled(done, self.devices)
         })
     }
 
@@ -144,6 +139,23 @@ where
     Ok(crew.sum(slopes))
 }
 
+/// What came out of every part; where one panicked, an error if its device was lent, and otherwise the panic itself: a
+/// mistake is to be told by its own words.
+fn settled<R>(done: Vec<(usize, thread::Result<R>)>, devices: &Devices) -> Result<Vec<R>> {
+    let (mut results, mut first_lost) = (Vec::with_capacity(done.len()), None);
+    for (number, result) in done {
+        match result {
+            Ok(result) => results.push(result),
+            Err(_) if devices.is_lent(number) => first_lost = first_lost.or(Some(number)),
+            Err(panic) => panic::resume_unwind(panic),
+        }
+    }
+    match first_lost {
+        Some(number) => Err(lost(number, devices.count())),
+        None => Ok(results),
+    }
+}
+
 fn lost(number: usize, count: usize) -> Error {
     Error::training(format!(
         "Device {} of {count} did not do its part of an update; when it is there again, go on with --resume",
@@ -154,4 +166,32 @@ fn lost(number: usize, count: usize) -> Error {
 /// Reads a tensor of one value back.
 pub fn number(value: Tensor<1>) -> f64 {
     f64::from(value.into_scalar::<f32>())
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_on_a_device_of_this_process_keeps_its_words_however_many_there_are() {
+        let devices = Devices::new(vec![Device::flex(); 2]).unwrap().autodiff();
+        let model: Linear = LinearConfig::new(2, 2).init(devices.main());
+        let crew = Crew::new(&model, 4, &devices);
+        let work = |_: &Linear, part: usize, _| assert!(part < 2, "part {part} is a mistake");
+        let caught = panic::catch_unwind(AssertUnwindSafe(|| crew.each(vec![0, 1, 2, 3], work)));
+        let words = caught.expect_err("a mistake is not an absent device");
+        assert_eq!(words.downcast_ref::<String>().unwrap(), "part 2 is a mistake");
+    }
+
+    #[test]
+    fn a_lent_device_that_is_gone_is_named_and_is_no_panic() {
+        let devices = Devices::new(vec![Device::flex(); 3]).unwrap().with_lent(&[1, 2]);
+        let gone = || -> thread::Result<u32> { Err(Box::new("the connection was closed")) };
+        let message = settled(vec![(0, Ok(7)), (1, gone()), (2, gone())], &devices).unwrap_err().to_string();
+        assert!(message.starts_with("Device 2 of 3 did not do its part"), "{message}");
+        assert_eq!(settled(vec![(0, Ok(7)), (1, Ok(8))], &devices).unwrap(), [7, 8]);
+    }
 }

@@ -1,6 +1,7 @@
 //! What a run came from, in its `run.json`: the settings, the seed among them, and beside them every start of a process
 //! with the version, the machine and the pictures it had.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -34,12 +35,23 @@ pub struct Start {
     pub classes: usize,
     /// Checksum of sizes, labels and pixels.
     pub pictures_sha256: String,
+    /// Settings that are not those of the start before, by dotted name.
+    pub changed: BTreeMap<String, Change>,
     /// What a person was told.
     pub notices: Vec<String>,
 }
 
-/// Writes `settings` and a new start into `run.json`, and notes in `notices` if the pictures are not those that the
-/// run had before.
+/// A setting that another start changed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Before.
+    pub was: Value,
+    /// From this start on.
+    pub is: Value,
+}
+
+/// Writes `settings` and a new start into `run.json`, and notes in `notices` what is not as the run had it before:
+/// settings, and the pictures.
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be written.
@@ -51,6 +63,13 @@ pub fn record(
     notices: &mut Vec<String>,
 ) -> Result<()> {
     let mut starts = starts(folder);
+    let mut about = to_value(settings)?;
+    let before = read_json::<Value>(&folder.path(ABOUT)).unwrap_or_default();
+    let mut changed = BTreeMap::new();
+    differences("", &before, &about, &mut changed);
+    notices.extend(
+        changed.iter().map(|(name, Change { was, is })| format!("from step {step} on {name} is {is}, was {was}")),
+    );
     let pictures_sha256 = pictures.sha256();
     if starts.last().is_some_and(|last| !last.pictures_sha256.is_empty() && last.pictures_sha256 != pictures_sha256) {
         notices.push("the training pictures are not those the run had before: batches will differ".into());
@@ -64,9 +83,9 @@ pub fn record(
         pictures: pictures.len(),
         classes: pictures.classes.len(),
         pictures_sha256,
+        changed,
         notices: notices.clone(),
     });
-    let mut about = to_value(settings)?;
     about[STARTS] = to_value(&starts)?;
     folder.write_json(ABOUT, &about)
 }
@@ -88,6 +107,20 @@ pub fn name_device(run: &Path, name: &str) -> Result<()> {
 pub fn starts(folder: &RunFolder) -> Vec<Start> {
     let about = read_json::<Value>(&folder.path(ABOUT)).unwrap_or_default();
     serde_json::from_value(about[STARTS].clone()).unwrap_or_default()
+}
+
+/// Every setting that both have and that differs. What only one has is of another version.
+fn differences(name: &str, was: &Value, is: &Value, into: &mut BTreeMap<String, Change>) {
+    if let (Value::Object(before), Value::Object(now)) = (was, is) {
+        for (key, is) in now {
+            if let Some(was) = before.get(key) {
+                let name = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
+                differences(&name, was, is, into);
+            }
+        }
+    } else if was != is && !name.is_empty() {
+        into.insert(name.to_owned(), Change { was: was.clone(), is: is.clone() });
+    }
 }
 
 fn to_value(value: &impl Serialize) -> Result<Value> {
@@ -126,5 +159,29 @@ mod tests {
         assert_eq!(starts[0].pictures_sha256, starts[1].pictures_sha256);
         assert_eq!(told, [0, 0, 1]);
         assert_eq!(read_json::<TokenizerTraining>(&folder.path(ABOUT)).unwrap(), settings);
+    }
+
+    #[test]
+    fn a_setting_that_another_start_changed_is_told_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        draw_pictures(&data, 4);
+        let folder = RunFolder::open(&dir.path().join("run"), false).unwrap();
+        let begin = |seed, peak, step| {
+            let mut settings = TokenizerTraining { seed, ..TokenizerTraining::default() };
+            settings.schedule.peak = peak;
+            let mut notices = Vec::new();
+            record(&folder, &settings, step, &Pictures::read(&data, SIZE, None).unwrap(), &mut notices).unwrap();
+            notices
+        };
+        assert!(begin(0, 0.5, 0).is_empty());
+        assert_eq!(
+            begin(9, 0.25, 3),
+            ["from step 3 on schedule.peak is 0.25, was 0.5", "from step 3 on seed is 9, was 0"]
+        );
+        assert!(begin(9, 0.25, 5).is_empty());
+        let starts = starts(&folder);
+        assert_eq!(starts.iter().map(|start| start.changed.len()).collect::<Vec<_>>(), [0, 2, 0]);
+        assert_eq!(starts[1].changed["seed"], Change { was: 0.into(), is: 9.into() });
     }
 }

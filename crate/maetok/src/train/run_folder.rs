@@ -5,6 +5,8 @@
 //!     log.jsonl              one object per line
 //!     samples/step-….png     sample grids
 //!     checkpoints/step-…/    config.json, model.safetensors (averaged), what resuming needs
+//!                            (of a generator also tokenizer.json and latents.json: what it learnt, and in which units)
+//!     classes.json           names of a generator's classes
 //!     stop                   made by a person: save and end
 //! ```
 //!
@@ -13,7 +15,7 @@
 //! a folder: it holds a lock on the hidden file `.lock`, which the system takes back when the process ends in any way.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +29,8 @@ use crate::{Error, Result};
 pub const ABOUT: &str = "run.json";
 /// Its log.
 pub const LOG: &str = "log.jsonl";
+/// Names of a generator's classes, in the order of their numbers.
+pub const CLASSES: &str = "classes.json";
 /// Held by the process that trains.
 const LOCK: &str = ".lock";
 /// A checkpoint that is being written.
@@ -35,6 +39,24 @@ const WRITING: &str = ".writing";
 const REMOVING: &str = ".removing";
 /// Checkpoints kept; the one before the last is there in case the last is not wanted.
 const KEPT: usize = 2;
+
+/// What a run trains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// [`TokenizerTrainer`](super::TokenizerTrainer).
+    Tokenizer,
+    /// [`DiffusionTrainer`](super::DiffusionTrainer).
+    Generator,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tokenizer => "tokenizer",
+            Self::Generator => "generator",
+        }
+    }
+}
 
 /// A run's folder.
 #[derive(Clone, Debug)]
@@ -82,9 +104,47 @@ impl RunFolder {
         File::open(self.path(LOCK)).is_ok_and(held)
     }
 
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// A path within the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
+    }
+
+    /// A file that belongs to a checkpoint: the checkpoint's, or the run's own where an earlier version kept it.
+    pub fn of_checkpoint(&self, checkpoint: &Path, name: &str) -> PathBuf {
+        let path = checkpoint.join(name);
+        if path.is_file() { path } else { self.path(name) }
+    }
+
+    /// Whether the folder itself is there no more.
+    pub fn is_gone(&self) -> bool {
+        fs::metadata(&self.root).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    }
+
+    /// What the run trains, if it has begun: only a generator knows classes by name.
+    pub fn kind(&self) -> Option<Kind> {
+        let kind = if self.path(CLASSES).is_file() { Kind::Generator } else { Kind::Tokenizer };
+        self.path(ABOUT).is_file().then_some(kind)
+    }
+
+    /// Refuses a run of the other kind than `wanted`; what is no run passes.
+    ///
+    /// # Errors
+    /// [`Error::Training`] that says what it is.
+    pub fn check_kind(&self, wanted: Kind) -> Result<()> {
+        match self.kind() {
+            Some(kind) if kind != wanted => Err(Error::training(format!(
+                "{} is the run of a {}, not of a {}",
+                self.root.display(),
+                kind.name(),
+                wanted.name()
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Whether somebody asked the run to end; takes the request back.

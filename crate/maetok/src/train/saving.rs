@@ -55,11 +55,15 @@ impl Saving {
     /// Writes a checkpoint; says so if it cannot, and that training goes on.
     ///
     /// A checkpoint that is due before the next try may succeed, but its failure is no news.
-    pub fn save(&mut self, state: &State, files: &Files, progress: &mut Progress) {
+    ///
+    /// # Errors
+    /// [`Error::Training`] if the run's folder is gone.
+    pub fn save(&mut self, state: &State, files: &Files, progress: &mut Progress) -> Result<()> {
         let known = self.failed.is_some() && !self.retry_is_due();
-        let Err(reason) = self.write(state, files, progress) else { return };
+        let Err(reason) = self.write(state, files, progress) else { return Ok(()) };
+        self.check_there(state)?;
         if known {
-            return;
+            return Ok(());
         }
         let wait = self.failed.map_or(SOON, |(_, wait)| (2 * wait).min(LATE));
         self.failed = Some((Instant::now() + wait, wait));
@@ -71,12 +75,13 @@ impl Saving {
             self.what_there_is(),
             duration(wait.as_secs_f64()),
         ));
+        Ok(())
     }
 
     /// Writes the last checkpoint; tries for `patience` until somebody has made room or asks to stop.
     ///
     /// # Errors
-    /// [`Error::Training`] that names what is lost.
+    /// [`Error::Training`] that names what is lost; at once if the run's folder is gone.
     pub fn save_last(
         &mut self,
         state: &State,
@@ -89,6 +94,7 @@ impl Saving {
         let mut said: Option<Instant> = None;
         loop {
             let Err(reason) = self.write(state, files, progress) else { return Ok(()) };
+            self.check_there(state)?;
             self.failed = Some((Instant::now(), SOON));
             progress.not_saved();
             let gave_up = stop.requested() && !stopping;
@@ -130,8 +136,25 @@ impl Saving {
         Ok(())
     }
 
+    /// Refuses to wait for a folder that somebody has removed: nothing can bring back what was in it.
+    fn check_there(&self, state: &State) -> Result<()> {
+        if !self.folder.is_gone() {
+            return Ok(());
+        }
+        Err(Error::training(format!(
+            "The run's folder {} is gone, and with it its checkpoints; the run ends at step {}",
+            self.folder.root().display(),
+            state.step
+        )))
+    }
+
     fn what_there_is(&self) -> String {
-        match self.saved.step {
+        let newest = match self.folder.latest() {
+            Ok(found) => found.map_or(0, |(step, _)| step),
+            // What cannot be looked at now is as it was left.
+            Err(_) => self.saved.step,
+        };
+        match newest {
             0 => "there is no earlier one".into(),
             step => format!("the one of step {step} is whole"),
         }
@@ -154,20 +177,20 @@ mod tests {
         let mut saving = Saving::new(&folder, State::default());
         let state = |step: u64| State { step, seconds: 60.0 * step as f64, images: step };
         let files = vec![("state.json", vec![1])];
-        saving.save(&state(1), &files, &mut progress);
+        saving.save(&state(1), &files, &mut progress).unwrap();
         assert!(saving.is_saved(&state(1)) && !saving.retry_is_due());
 
         let (place, aside) = (dir.path().join("checkpoints"), dir.path().join("aside"));
         fs::rename(&place, &aside).unwrap();
         fs::write(&place, "in the way").unwrap();
-        saving.save(&state(2), &files, &mut progress);
+        saving.save(&state(2), &files, &mut progress).unwrap();
         assert!(!saving.is_saved(&state(2)));
         assert_eq!(saving.failed.map(|(_, wait)| wait), Some(SOON));
-        saving.save(&state(3), &files, &mut progress);
+        saving.save(&state(3), &files, &mut progress).unwrap();
         assert_eq!(saving.failed.map(|(_, wait)| wait), Some(SOON), "no news");
         saving.failed = Some((Instant::now(), SOON));
         assert!(saving.retry_is_due());
-        saving.save(&state(3), &files, &mut progress);
+        saving.save(&state(3), &files, &mut progress).unwrap();
         assert_eq!(saving.failed.map(|(_, wait)| wait), Some(2 * SOON));
 
         let stop = Stop::default();
@@ -184,6 +207,36 @@ mod tests {
         saving.save_last(&state(4), &files, patience, &stop, &mut progress).unwrap();
         assert_eq!(folder.latest().unwrap().map(|(step, _)| step), Some(4));
         assert!(saving.is_saved(&state(4)) && saving.failed.is_none());
+    }
+
+    #[test]
+    fn a_run_whose_folder_is_removed_ends_at_once_and_promises_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("run");
+        let folder = RunFolder::open(&root, false).unwrap();
+        let mut progress = Progress::new(&folder, Length::Steps(9), 0, 0.0, true).unwrap();
+        let mut saving = Saving::new(&folder, State::default());
+        let state = |step: u64| State { step, seconds: 1.0, images: step };
+        let files = vec![("state.json", vec![1])];
+        saving.save(&state(1), &files, &mut progress).unwrap();
+
+        // The checkpoints alone: somebody may make room for others.
+        fs::remove_dir_all(root.join("checkpoints")).unwrap();
+        saving.save(&state(2), &files, &mut progress).unwrap();
+        assert_eq!(saving.what_there_is(), "there is no earlier one");
+
+        fs::remove_dir_all(&root).unwrap();
+        let began = Instant::now();
+        let hour = Duration::from_secs(3600);
+        let stop = Stop::default();
+        let lost = [
+            saving.save(&state(3), &files, &mut progress).unwrap_err(),
+            saving.save_last(&state(3), &files, hour, &stop, &mut progress).unwrap_err(),
+        ];
+        for message in lost.map(|error| error.to_string()) {
+            assert!(message.contains("is gone") && !message.contains("whole"), "{message}");
+        }
+        assert!(began.elapsed() < SOON);
     }
 
     #[test]

@@ -9,6 +9,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::checks::check_positive;
+use crate::{Error, Result};
+
 /// Warm-up and cosine decay.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
@@ -23,6 +26,20 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for one that makes no sense.
+    pub fn validate(&self) -> Result<()> {
+        check_positive(&[("lr", self.peak)])?;
+        for (name, rate) in [("schedule.floor", self.floor), ("schedule.start", self.start)] {
+            if !(0.0..=self.peak).contains(&rate) {
+                return Err(Error::setting(name, rate, format!("from 0 to the highest learning rate, {}", self.peak)));
+            }
+        }
+        Ok(())
+    }
+
     /// Rate for update `step` (0-based) of `total`.
     pub fn at_step(&self, step: u64, total: u64) -> f64 {
         self.at(step, step as f64 / total.max(1) as f64)
@@ -50,6 +67,22 @@ mod tests {
         assert!((11..100).all(|s| schedule.at_step(s, 100) < schedule.at_step(s - 1, 100)));
         for step in [100, 101, 5000] {
             assert!((schedule.at_step(step, 100) - 1e-4).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn rates_that_make_no_sense_are_refused_by_name() {
+        let schedule = Schedule { peak: 1e-3, floor: 1e-4, start: 1e-5, warmup: 10 };
+        assert!(schedule.validate().is_ok());
+        for (schedule, name) in [
+            (Schedule { peak: f64::INFINITY, ..schedule }, "lr"),
+            (Schedule { floor: -1.0, ..schedule }, "schedule.floor"),
+            (Schedule { floor: 2e-3, ..schedule }, "schedule.floor"),
+            (Schedule { start: f64::NAN, ..schedule }, "schedule.start"),
+            (Schedule { start: 2e-3, ..schedule }, "schedule.start"),
+        ] {
+            let refused = schedule.validate().unwrap_err();
+            assert!(matches!(refused, Error::Setting { name: n, .. } if n == name), "{refused}");
         }
     }
 

@@ -1,4 +1,7 @@
 //! Several devices learn what one learns, and products in bf16 nearly what products in f32 do.
+//!
+//! A CPU is one device, so both are the same here: this tests how a batch is cut and put together again, and not that
+//! tensors are brought to the right device. The command line's `tests/remote.rs` does, where the feature is built in.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +9,10 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 
 use super::tests::{as_of, draw_pictures, settings, tiny};
-use super::{Devices, DiffusionTrainer, DiffusionTraining, TokenizerTrainer, TokenizerTraining};
+use super::{
+    AdversarialKind, AdversarialTraining, Devices, DiffusionTrainer, DiffusionTraining, PerceptualKind,
+    PerceptualTraining, TokenizerTrainer, TokenizerTraining,
+};
 use crate::diffusion::SitConfig;
 use crate::nn::Precision;
 
@@ -17,7 +23,13 @@ const OTHER_ORDER: f64 = 3e-5;
 /// Worst of a loss and of a gradient's norm in bf16, relative to f32, over the first update: 8e-4 and 1.5e-2.
 const ROUNDED: f64 = 0.05;
 
-/// Updates of the runs that are compared.
+/// The same with a discriminator over [`FEW`] updates: nothing measured within the six digits of the log. The adaptive
+/// factor, a quotient of gradients, multiplies what differs: over six updates it was 4e-3.
+const OPPOSED: f64 = 1e-3;
+
+/// Updates of the runs with a discriminator.
+const FEW: u64 = 3;
+/// Updates of the other runs that are compared.
 const STEPS: u64 = 20;
 
 /// So that the weights move from the first update on.
@@ -77,6 +89,34 @@ fn a_tokenizer_learns_on_two_devices_what_it_learns_on_one_with_both_batches() {
     train(&first, one(), 8, 1);
     let start = FromOneStart { dir: dir.path(), first: &first };
     compare(|name, devices, batch| train(&start.copy(name), devices, batch, STEPS));
+}
+
+/// With a discriminator, which sees the whole batch on the first device, a second worker on each, and the look.
+#[test]
+fn an_adversarial_tokenizer_learns_on_two_devices_what_it_learns_on_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    draw_pictures(&data, 24);
+    let train = |out: &Path, devices: Devices, workers: usize, steps: u64| {
+        let adversarial =
+            AdversarialTraining { kind: AdversarialKind::Patch, widths: vec![8, 16, 16], ..Default::default() };
+        let perceptual =
+            PerceptualTraining { kind: PerceptualKind::EfficientNet, weight: 0.5, ..PerceptualTraining::default() };
+        let settings =
+            TokenizerTraining { batch: 8, workers, adversarial, perceptual, ..quick(settings(&data, steps)) };
+        TokenizerTrainer::new(settings, tiny(), out, steps > 1, devices).unwrap().run().unwrap();
+        ["loss", "adaptive", "disc_loss"].map(|name| curve(out, name))
+    };
+    let first = dir.path().join("first");
+    train(&first, one(), 1, 1);
+    let start = FromOneStart { dir: dir.path(), first: &first };
+    let [whole, shared] = [("one", one(), 1), ("two", two(), 2)]
+        .map(|(name, devices, workers)| train(&start.copy(name), devices, workers, FEW));
+    for (whole, shared) in whole.iter().zip(&shared) {
+        assert_eq!(whole.len(), FEW as usize);
+        let apart = worst(whole, shared);
+        assert!(apart < OPPOSED, "{apart}: {whole:?} and {shared:?}");
+    }
 }
 
 #[test]

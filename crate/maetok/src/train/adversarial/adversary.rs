@@ -13,7 +13,7 @@ use super::lecam::LeCam;
 use super::losses::{GanLoss, consistency};
 use super::untracked;
 use crate::rng::Rng;
-use crate::train::drive::check_positive;
+use crate::train::checks::{check_not_negative, check_positive};
 use crate::train::optimiser::{AdamW, Optimiser, clip_by_global_norm, with_stable_ids};
 use crate::train::parallel::number;
 use crate::train::run_folder::read;
@@ -80,12 +80,11 @@ impl AdversarialSettings {
     pub fn validate(&self) -> Result<()> {
         check_positive(&[("adversarial-weight", self.weight), ("adversarial-clip", self.clip)])?;
         self.adamw.validate()?;
-        for (name, value) in [("lecam", self.lecam), ("consistency", self.consistency)] {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(Error::setting(name, value, "a number from 0 up"));
-            }
+        if let Some(memory) = self.adamw.muon {
+            let want = "left out: none of the discriminator's layers is for Muon";
+            return Err(Error::setting("adversarial.adamw.muon", memory, want));
         }
-        Ok(())
+        check_not_negative(&[("lecam", self.lecam), ("consistency", self.consistency)])
     }
 }
 
@@ -144,7 +143,7 @@ impl Adversary {
         self.take_over(&read(&folder.join(WEIGHTS))?)?;
         let path = folder.join(OPTIMISER);
         let device = self.lecam.lecam_real.val().device().inner();
-        self.optimiser = self.optimiser.restore(&read(&path)?, &path, &device)?;
+        self.optimiser = self.optimiser.restore(&read(&path)?, &path, &self.discriminator, &device)?;
         Ok(self)
     }
 

@@ -10,6 +10,8 @@
 
 mod batch;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::pin::pin;
@@ -28,20 +30,20 @@ use super::devices::{Devices, check_precision};
 use super::drive::{MOMENTS, Soundness, State, Summary, Training, drive, read_state};
 use super::ema::{Ema, decay_at};
 use super::evaluation::to_pictures;
-use super::latents::{Latents, Source};
+use super::latents::{self, About, Latents, Source, UNITS};
 use super::losses::{VelocityLosses, velocity};
 use super::optimiser::{Optimiser, clip_by_global_norm, with_stable_ids};
 use super::parallel::gradients;
 use super::prefetch::Prefetch;
 use super::provenance;
-use super::run_folder::{RunFolder, read};
+use super::run_folder::{CLASSES, Kind, RunFolder, read, read_json, to_json};
 use crate::checkpoint::{self, Storage};
 use crate::diffusion::{Generator, GeneratorConfig, PathType};
 use crate::nn::precision;
 use crate::rng::Rng;
 use crate::sampler::{Guidance, SamplerKind, Trajectory};
 use crate::tokenizer::{Tokenizer, TokenizerConfig};
-use crate::{Result, image as picture};
+use crate::{Error, Result, image as picture};
 
 /// Steps and guidance of the sample grids.
 const GRID_STEPS: usize = 25;
@@ -65,6 +67,8 @@ pub struct DiffusionTrainer {
     batches: Prefetch<Vec<Batch>>,
     tokenizer: Tokenizer,
     tokenizer_config: TokenizerConfig,
+    /// What the latents were made from.
+    about: About,
     held_out: Option<Batch>,
     sound: Soundness,
     notices: Vec<String>,
@@ -77,7 +81,8 @@ impl DiffusionTrainer {
     /// from the tokenizer and the pictures.
     ///
     /// # Errors
-    /// [`Error::Setting`] or [`Error::Config`] for settings that make no sense, [`Error::Io`] for files.
+    /// [`Error::Setting`] or [`Error::Config`] for settings that make no sense, [`Error::Io`] for files,
+    /// [`Error::Training`] for a run that learns something else. A run that cannot be resumed stays as it is.
     pub fn new(
         settings: DiffusionTraining,
         config: impl Into<GeneratorConfig>,
@@ -92,6 +97,7 @@ impl DiffusionTrainer {
         let device = devices.main().clone();
         let split = Split::find(&settings.data)?;
         let source = Source::find(&settings.tokenizer)?;
+        RunFolder::existing(out).check_kind(Kind::Generator)?;
         let folder = RunFolder::open(out, resume)?;
         let size = source.config.image_size;
         let pictures = Pictures::read(&split.train, size, None)?;
@@ -99,35 +105,42 @@ impl DiffusionTrainer {
         let (tokens, channels) = (source.config.latent_tokens, source.config.latent_channels);
         let config = config.into().with_latents(tokens, channels, pictures.classes.len());
 
+        // A run whose state does not fit is refused as it is: nothing is written before all of it is loaded.
         let plain = device.clone().inner();
-        let latents = Latents::of_run(&folder, &source, &pictures, settings.mirror, settings.pace.quiet, &plain)?;
-        let tokenizer = source.load(&plain)?;
-        let tokenizer_config =
-            TokenizerConfig { latent_mean: latents.mean, latent_std: latents.std, ..source.config.clone() };
-        folder.write("tokenizer.json", tokenizer_config.to_json().as_bytes())?;
-        let held_out = match &split.held_out {
-            Some(dir) => {
-                let held_out = Pictures::read(dir, size, Some(&pictures.classes))?;
-                notices.extend(held_out.notices());
-                Some(batch::held_out(&settings, &config, &held_out, &tokenizer, (latents.mean, latents.std), &plain)?)
-            }
-            None => None,
-        };
-
+        let latest = folder.latest()?.map(|(_, from)| from);
         device.seed(settings.seed);
         let mut model = with_stable_ids(config.init(&device)?);
         let mut ema = Ema::new(&model);
         let mut optimiser = settings.adamw.init();
         let mut state = State::default();
-        if let Some((_, from)) = folder.latest()? {
+        if let Some(from) = &latest {
+            check_classes(&folder, &pictures.classes)?;
             let weights = |name: &str| read(&from.join(name));
             model = checkpoint::load(model, &[&weights("raw.safetensors")?])?.0;
             ema = Ema::resume(checkpoint::load(ema.into_module(), &[&weights("model.safetensors")?])?.0);
             let path = from.join(MOMENTS);
-            optimiser = optimiser.restore(&read(&path)?, &path, &device.clone().inner())?;
-            state = read_state(&from)?;
+            optimiser = optimiser.restore(&read(&path)?, &path, &model, &plain)?;
+            state = read_state(from)?;
         }
-        folder.write_json("classes.json", &pictures.classes)?;
+        let held_out = match &split.held_out {
+            Some(dir) => {
+                let held_out = Pictures::read(dir, size, Some(&pictures.classes))?;
+                notices.extend(held_out.notices());
+                Some(held_out)
+            }
+            None => None,
+        };
+
+        let how = (settings.mirror, settings.pace.quiet);
+        let (latents, about) = Latents::of_run(&folder, latest.as_deref(), &source, &pictures, how, &plain)?;
+        let tokenizer = source.load(&plain)?;
+        let tokenizer_config =
+            TokenizerConfig { latent_mean: latents.mean, latent_std: latents.std, ..source.config.clone() };
+        let units = (latents.mean, latents.std);
+        let held_out = held_out
+            .map(|pictures| batch::held_out(&settings, &config, &pictures, &tokenizer, units, &plain))
+            .transpose()?;
+        folder.write_json(CLASSES, &pictures.classes)?;
         folder.write("config.json", config.to_json().as_bytes())?;
         provenance::record(&folder, &settings, state.step, &pictures, &mut notices)?;
         let batches = Prefetch::new(state.step, batch::maker(&settings, &config, pictures, latents, parts))?;
@@ -144,6 +157,7 @@ impl DiffusionTrainer {
             batches,
             tokenizer,
             tokenizer_config,
+            about,
             held_out,
             sound: Soundness::default(),
             notices,
@@ -275,8 +289,23 @@ impl Training for DiffusionTrainer {
             ("model.safetensors", checkpoint::save(self.ema.module(), Storage::F32, &none)?),
             ("raw.safetensors", checkpoint::save(&self.model().valid(), Storage::F32, &none)?),
             (MOMENTS, self.optimiser.store()?),
+            (UNITS, self.tokenizer_config.to_json().into_bytes()),
+            (latents::ABOUT, to_json(&self.about)?),
         ])
     }
+}
+
+/// Refuses to go on with other classes than those whose numbers the run has learnt.
+///
+/// # Errors
+/// [`Error::Training`] that names both.
+fn check_classes(folder: &RunFolder, classes: &[String]) -> Result<()> {
+    let learnt: Vec<String> = read_json(&folder.path(CLASSES))?;
+    if learnt == classes {
+        return Ok(());
+    }
+    let (now, before) = (classes.join(", "), learnt.join(", "));
+    Err(Error::training(format!("The pictures are of the classes {now}, but this run has learnt {before}")))
 }
 
 /// Losses per sample.

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::diffusion::{GeneratorConfig, PathType};
 use crate::nn::Precision;
-use crate::train::drive::{Pace, check_positive};
+use crate::train::checks::Common;
+use crate::train::drive::Pace;
 use crate::train::losses::Times;
 use crate::train::optimiser::AdamW;
-use crate::train::run_folder::{RunFolder, read, read_json};
+use crate::train::run_folder::{Kind, RunFolder, read, read_json};
 use crate::train::schedule::Schedule;
 use crate::{Error, Result};
 
@@ -89,28 +90,21 @@ impl DiffusionTraining {
     /// Settings and sizes of the run in `out`, to resume it or to look at it.
     ///
     /// # Errors
-    /// [`Error::Io`] if there is no such run.
+    /// [`Error::Io`] if there is no such run, [`Error::Training`] if it is a tokenizer's.
     pub fn of_run(out: &Path) -> Result<(Self, GeneratorConfig)> {
         let folder = RunFolder::existing(out);
+        folder.check_kind(Kind::Generator)?;
         let settings = read_json(&folder.path("run.json"))?;
         Ok((settings, GeneratorConfig::from_json(&read(&folder.path("config.json"))?)?))
     }
 
     pub(super) fn validate(&self) -> Result<()> {
-        check_positive(&[
-            ("batch", self.batch as f64),
-            ("lr", self.schedule.peak),
-            ("clip", self.clip),
-            ("steps", self.pace.steps as f64),
-            ("minutes", self.pace.minutes.unwrap_or(1.0)),
-            ("evaluate-pictures", self.evaluate_pictures as f64),
-        ])?;
+        let Self { batch, clip, ema, evaluate_pictures, .. } = *self;
+        let (schedule, adamw, pace) = (&self.schedule, &self.adamw, &self.pace);
+        Common { batch, schedule, adamw, clip, ema, pace, evaluate_pictures }.validate()?;
         if !(0.0..=1e3).contains(&self.direction) {
             return Err(Error::setting("direction", self.direction, "from 0 (off) to 1000"));
         }
-        if !(0.0..1.0).contains(&self.ema) {
-            return Err(Error::setting("ema", self.ema, "at least 0 and below 1"));
-        }
-        self.adamw.validate()
+        Ok(())
     }
 }

@@ -48,17 +48,19 @@ use super::ema::{Ema, decay_at};
 use super::latents::Source;
 use super::optimiser::{Optimiser, clip_by_global_norm, with_stable_ids};
 use super::prefetch::Prefetch;
-use super::run_folder::{RunFolder, read};
+use super::run_folder::{Kind, RunFolder, read};
 use super::{evaluation, provenance};
 use crate::checkpoint::{self, Storage};
 use crate::nn::precision;
 use crate::rng::Rng;
 use crate::tokenizer::masking::{mask_ratio, masked_count, random_masks};
 use crate::tokenizer::{AuxiliaryDecoderConfig, AuxiliaryDecoders, Tokenizer, TokenizerConfig, VitSize};
-use crate::{Result, image as picture};
+use crate::{Error, Result, image as picture};
 
 /// Pictures in a sample grid.
 const GRID: usize = 32;
+/// Name of the file with the auxiliary decoders in a checkpoint.
+const AUXILIARY: &str = "auxiliary.safetensors";
 
 /// What is optimised.
 #[derive(Module, Debug)]
@@ -81,7 +83,7 @@ pub struct TokenizerTrainer {
     ema: Ema<Tokenizer>,
     optimiser: Optimiser,
     /// Of every device.
-    networks: Vec<Networks>,
+    networks: Vec<Arc<Networks>>,
     opponent: Option<Opponent>,
     batches: Prefetch<Vec<Part>>,
     split: Split,
@@ -99,11 +101,6 @@ impl TokenizerTrainer {
     /// [`Error::Setting`] or [`Error::Config`] for settings that make no sense, [`Error::Io`] for files,
     /// [`Error::Training`] for files of other networks than the settings name. Nothing is made before all networks are
     /// there.
-    ///
-    /// [`Error::Setting`]: crate::Error::Setting
-    /// [`Error::Config`]: crate::Error::Config
-    /// [`Error::Io`]: crate::Error::Io
-    /// [`Error::Training`]: crate::Error::Training
     pub fn new(
         settings: TokenizerTraining,
         config: TokenizerConfig,
@@ -120,12 +117,12 @@ impl TokenizerTrainer {
         if let Some(source) = &source {
             start::check(&source.config, &config)?;
         }
-        let networks = devices.all().iter().map(|device| Networks::load(&settings, &config, device));
-        let networks = networks.collect::<Result<_>>()?;
+        let networks = devices.load(|device| Networks::load(&settings, &config, device))?;
         let device = devices.main().clone();
         let trunk = Trunk::load(&settings.adversarial, &device)?;
 
         let split = Split::find(&settings.data)?;
+        RunFolder::existing(out).check_kind(Kind::Tokenizer)?;
         let folder = RunFolder::open(out, resume)?;
         let pictures = Arc::new(Pictures::read(&split.train, config.image_size, None)?);
         let mut notices = pictures.notices();
@@ -166,13 +163,14 @@ impl TokenizerTrainer {
         let mut state = State::default();
         if let Some((_, from)) = folder.latest()? {
             let weights = |name: &str| read(&from.join(name));
+            check_hog(&from, settings.hog)?;
             model.tokenizer = checkpoint::load(model.tokenizer, &[&weights("raw.safetensors")?])?.0;
             if !model.auxiliary.is_empty() {
-                model.auxiliary = checkpoint::load(model.auxiliary, &[&weights("auxiliary.safetensors")?])?.0;
+                model.auxiliary = checkpoint::load(model.auxiliary, &[&weights(AUXILIARY)?])?.0;
             }
             ema = Ema::resume(checkpoint::load(ema.into_module(), &[&weights("model.safetensors")?])?.0);
             let path = from.join(MOMENTS);
-            optimiser = optimiser.restore(&read(&path)?, &path, &device.clone().inner())?;
+            optimiser = optimiser.restore(&read(&path)?, &path, &model, &device.clone().inner())?;
             opponent = opponent.map(|opponent| opponent.resume(&from)).transpose()?;
             state = read_state(&from)?;
         }
@@ -215,8 +213,7 @@ impl TokenizerTrainer {
     /// Trains to the end.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io) if a file cannot be written, [`Error::Training`](crate::Error::Training) if the
-    /// loss stays no number.
+    /// [`Error::Io`] if a file cannot be written, [`Error::Training`] if the loss stays no number.
     pub fn run(&mut self) -> Result<Summary> {
         let (pace, folder, state) = (self.settings.pace.clone(), self.folder.clone(), self.state);
         let summary = drive(self, &pace, &folder, state)?;
@@ -244,10 +241,24 @@ impl TokenizerTrainer {
     }
 }
 
+/// Refuses to go on with an auxiliary decoder of HOG that the run was begun without, or without the one it has.
+///
+/// # Errors
+/// [`Error::Setting`]; [`Error::Io`] or [`Error::Weights`] if the decoders' file cannot be read.
+fn check_hog(checkpoint: &Path, hog: f64) -> Result<()> {
+    let path = checkpoint.join(AUXILIARY);
+    let tensors = if path.is_file() { checkpoint::tensor_names(&read(&path)?)? } else { Vec::new() };
+    match (hog > 0.0, tensors.iter().any(|(name, ..)| name.starts_with("decoder_hog."))) {
+        (true, false) => Err(Error::setting("hog", hog, "0, as the run was begun without the decoder of HOG")),
+        (false, true) => Err(Error::setting("hog", hog, "above 0, as the run was begun with the decoder of HOG")),
+        _ => Ok(()),
+    }
+}
+
 /// Goes on with the discriminator of the run that `source` is from, if that has one; returns what to say about it.
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) if its file cannot be read.
+/// [`Error::Io`] if its file cannot be read.
 fn of_earlier_run(opponent: &mut Opponent, source: &Source) -> Result<Option<String>> {
     let path = source.folder.join(adversary::WEIGHTS);
     if !path.is_file() {
@@ -331,7 +342,7 @@ impl Training for TokenizerTrainer {
         ];
         let auxiliary = &self.model().auxiliary;
         if !auxiliary.is_empty() {
-            files.push(("auxiliary.safetensors", checkpoint::save(&auxiliary.valid(), Storage::F32, &none)?));
+            files.push((AUXILIARY, checkpoint::save(&auxiliary.valid(), Storage::F32, &none)?));
         }
         if let Some(opponent) = &self.opponent {
             files.extend(opponent.files()?);

@@ -12,8 +12,8 @@ use crate::tokenizer::{TokenizerConfig, VitSize};
 use crate::train::adversarial::{
     AdversarialDraws, AdversarialSettings, Adversary, DinoConfig, DinoTrunk, Discriminator, GanLoss, PatchConfig,
 };
+use crate::train::checks::check_positive;
 use crate::train::data::stream;
-use crate::train::drive::check_positive;
 use crate::train::losses::{adaptive_weight, by_reconstruction};
 use crate::train::optimiser::AdamW;
 use crate::train::parallel::number;
@@ -221,6 +221,19 @@ pub struct Shown {
     pub tokens: Tensor<3>,
     /// Gradient of pixel and weighted perceptual term by the reconstruction, `[B, 3, H, W]`.
     pub gradient: Tensor<4>,
+}
+
+impl Shown {
+    /// The parts of a batch in their order.
+    pub fn side_by_side(parts: Vec<Self>) -> Self {
+        let all = |of: fn(&Self) -> &Tensor<4>| Tensor::cat(parts.iter().map(|part| of(part).clone()).collect(), 0);
+        Self {
+            picture: all(|part| &part.picture),
+            reconstruction: all(|part| &part.reconstruction),
+            tokens: Tensor::cat(parts.iter().map(|part| part.tokens.clone()).collect(), 0),
+            gradient: all(|part| &part.gradient),
+        }
+    }
 }
 
 impl Opponent {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::weights::from_files;
 use crate::features::{EfficientNetLite0, Lpips, PerceptualDistance};
 use crate::tokenizer::TokenizerConfig;
-use crate::train::drive::check_not_negative;
+use crate::train::checks::check_not_negative;
 use crate::{Error, Result};
 
 /// Smallest side of a picture that VGG16 halves four times.

@@ -9,11 +9,12 @@ use super::perceptual::PerceptualTraining;
 use super::teachers::{self, TeacherTraining};
 use crate::nn::Precision;
 use crate::tokenizer::{TargetKind, TokenizerConfig, VitSize};
-use crate::train::drive::{Pace, check_not_negative, check_positive};
+use crate::train::checks::{Common, check_not_negative};
+use crate::train::drive::Pace;
 use crate::train::hog;
 use crate::train::objective::Objective;
 use crate::train::optimiser::AdamW;
-use crate::train::run_folder::{RunFolder, read, read_json};
+use crate::train::run_folder::{Kind, RunFolder, read, read_json};
 use crate::train::schedule::Schedule;
 use crate::{Error, Result};
 
@@ -47,7 +48,8 @@ pub struct TokenizerTraining {
     /// digit.
     pub workers: usize,
     /// Names of the devices that share every batch, as [`Devices::open`](crate::train::Devices::open) reads them; what
-    /// the run was given, and what it goes on with where nothing else is asked for.
+    /// the run was given, and what it goes on with where nothing else is asked for. The first keeps the weights, and
+    /// computes the adversarial term of the whole batch.
     pub devices: Vec<String>,
     /// Numbers of the matrix products.
     pub precision: Precision,
@@ -128,9 +130,10 @@ impl TokenizerTraining {
     /// Settings and sizes of the run in `out`, to resume it or to look at it.
     ///
     /// # Errors
-    /// [`Error::Io`] if there is no such run.
+    /// [`Error::Io`] if there is no such run, [`Error::Training`] if it is a generator's.
     pub fn of_run(out: &Path) -> Result<(Self, TokenizerConfig)> {
         let folder = RunFolder::existing(out);
+        folder.check_kind(Kind::Tokenizer)?;
         let settings = read_json(&folder.path("run.json"))?;
         let config = TokenizerConfig::from_json(&read(&folder.path("config.json"))?)?;
         Ok((settings, config))
@@ -161,21 +164,12 @@ impl TokenizerTraining {
     }
 
     pub(super) fn validate(&self, config: &TokenizerConfig) -> Result<()> {
-        check_positive(&[
-            ("batch", self.batch as f64),
-            ("lr", self.schedule.peak),
-            ("clip", self.clip),
-            ("steps", self.pace.steps as f64),
-            ("minutes", self.pace.minutes.unwrap_or(1.0)),
-            ("evaluate-pictures", self.evaluate_pictures as f64),
-        ])?;
-        if !(0.0..1.0).contains(&self.ema) {
-            return Err(Error::setting("ema", self.ema, "at least 0 and below 1"));
-        }
+        let Self { batch, clip, ema, evaluate_pictures, .. } = *self;
+        let (schedule, adamw, pace) = (&self.schedule, &self.adamw, &self.pace);
+        Common { batch, schedule, adamw, clip, ema, pace, evaluate_pictures }.validate()?;
         if self.unmask_from.is_some_and(|from| !(0.0..=1.0).contains(&from)) {
             return Err(Error::setting("unmask-from", self.unmask_from.unwrap_or(f64::NAN), "a share from 0 to 1"));
         }
-        self.adamw.validate()?;
         check_not_negative(&[("hog", self.hog)])?;
         if self.hog > 0.0 || !self.teachers.is_empty() {
             let (width, depth, heads) = self.hog_decoder;

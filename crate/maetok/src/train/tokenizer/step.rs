@@ -11,6 +11,8 @@
 //! Source: the authors' training code (specification 5.1). Differs from it: where several devices share a batch there,
 //! `a` is that of each device's share.
 
+use std::sync::Arc;
+
 use burn::tensor::{Tensor, s};
 
 use super::Trained;
@@ -34,7 +36,7 @@ pub struct Step<'a> {
     /// Numbers of the products inside the model; the networks beside it compute in f32.
     pub precision: Precision,
     /// Who says what the features are and how pictures look, of every device.
-    pub networks: &'a [Networks],
+    pub networks: &'a [Arc<Networks>],
     /// Weight of the perceptual term, 0 where it takes no part in this update.
     pub perceptual: f64,
     /// The adversarial term, its weight and its draws, where it takes part in this update; on the first device.
@@ -50,6 +52,8 @@ struct Seen {
     picture: Tensor<4>,
     /// Value and gradient by the reconstruction of the perceptual term, without its weight.
     perceptual: Option<(Tensor<1>, Tensor<4>)>,
+    /// For the discriminator, already on its device: only this thread may wait for another machine.
+    shown: Option<Shown>,
 }
 
 impl Step<'_> {
@@ -72,10 +76,11 @@ impl Step<'_> {
             *from += pictures;
             Some((part, hidden.map(|masks| &masks[*from - pictures..*from])))
         });
-        let seen =
-            crew.each(with_masks.collect(), |model, (part, hidden), number| self.see(model, part, hidden, number))?;
+        let mut seen = crew
+            .each(with_masks.collect(), |model, (part, hidden), number| self.see(model, part, hidden, share, number))?;
 
-        let shown = self.opponent.is_some().then(|| self.show(&seen, share));
+        let shown: Option<Vec<Shown>> = seen.iter_mut().map(|seen| seen.shown.take()).collect();
+        let shown = shown.map(Shown::side_by_side);
         let pull = self
             .opponent
             .zip(shown.as_ref())
@@ -92,7 +97,7 @@ impl Step<'_> {
         Ok(((value, values, grads), shown))
     }
 
-    fn see(&self, model: &Trained, part: Part, hidden: Option<&[Vec<bool>]>, number: usize) -> Seen {
+    fn see(&self, model: &Trained, part: Part, hidden: Option<&[Vec<bool>]>, share: f64, number: usize) -> Seen {
         let (device, networks) = (&self.devices.all()[number], &self.networks[number]);
         let picture = Tensor::<4>::from_data(part.pictures, device); // [B, 3, H, W]
         let mut targets = Vec::new();
@@ -116,29 +121,24 @@ impl Step<'_> {
             .as_ref()
             .filter(|_| self.perceptual > 0.0)
             .map(|network| by_reconstruction(&losses.reconstruction, |copy| network.mean(copy, picture.clone())));
-        Seen { losses, picture, perceptual }
+        let mut seen = Seen { losses, picture, perceptual, shown: None };
+        seen.shown = self.opponent.is_some().then(|| self.show(&seen, share));
+        seen
     }
 
-    /// The parts side by side on the first device, as the discriminator sees them.
-    fn show(&self, seen: &[Seen], share: f64) -> Shown {
+    /// The part as the discriminator sees it, on the first device.
+    fn show(&self, seen: &Seen, share: f64) -> Shown {
         let home = self.devices.main().clone().inner();
-        let all = |of: &dyn Fn(&Seen) -> Tensor<4>| {
-            Tensor::cat(seen.iter().map(|seen| of(seen).to_device(&home)).collect(), 0)
-        };
-        let tokens = |seen: &Seen| seen.losses.tokens.clone().inner().to_device(&home);
-        let gradient = |seen: &Seen| {
-            let (_, mut gradient) =
-                by_reconstruction(&seen.losses.reconstruction, |copy| pixels(copy, seen.picture.clone()));
-            if let Some((_, perceptual)) = &seen.perceptual {
-                gradient = gradient + perceptual.clone() * self.perceptual;
-            }
-            gradient * share
-        };
+        let Seen { losses: Losses { reconstruction, tokens, .. }, picture, perceptual, .. } = seen;
+        let (_, mut gradient) = by_reconstruction(reconstruction, |copy| pixels(copy, picture.clone()));
+        if let Some((_, perceptual)) = perceptual {
+            gradient = gradient + perceptual.clone() * self.perceptual;
+        }
         Shown {
-            picture: all(&|seen| seen.picture.clone().inner()),
-            reconstruction: all(&|seen| seen.losses.reconstruction.clone().inner()),
-            tokens: Tensor::cat(seen.iter().map(tokens).collect(), 0),
-            gradient: all(&gradient),
+            picture: picture.clone().inner().to_device(&home),
+            reconstruction: reconstruction.clone().inner().to_device(&home),
+            tokens: tokens.clone().inner().to_device(&home),
+            gradient: (gradient * share).to_device(&home),
         }
     }
 

@@ -84,8 +84,8 @@ fn the_gradients_of_a_run_are_those_of_the_sum_of_its_terms_however_the_batch_is
         let size = VitSize { width: 32, depth: 1, heads: 2 };
         let tokenizer = config.init(&device).unwrap().with_spatial_start(&config);
         let model = with_stable_ids(Trained { tokenizer, auxiliary: auxiliary.with_spatial_start(&config, size) });
-        let networks = [Networks::load(&run, &config, &device).unwrap()];
-        let [Networks { teachers, perceptual: Some(network) }] = &networks else { panic!("a perceptual network") };
+        let networks = [Arc::new(Networks::load(&run, &config, &device).unwrap())];
+        let Networks { teachers, perceptual: Some(network) } = &*networks[0] else { panic!("a perceptual network") };
         let trunk = Trunk::load(&run.adversarial, &device).unwrap();
         let opponent = Opponent::new(&run, trunk, config.patch_size, &device).unwrap().unwrap();
         let draws = opponent.draws(3, SIZE);

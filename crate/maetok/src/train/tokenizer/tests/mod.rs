@@ -18,6 +18,7 @@ use crate::tokenizer::TargetKind;
 use crate::train::Pace;
 use crate::train::adversarial::{AdversarialSettings, DinoConfig};
 use crate::train::data::Draw;
+use crate::train::optimiser::AdamW;
 use crate::train::parallel::number;
 use crate::train::schedule::Schedule;
 use crate::train::tests::{SIZE, as_of, draw_pictures, settings, tiny};
@@ -222,7 +223,7 @@ fn what_does_not_fit_a_run_is_refused_in_a_sentence_before_anything_is_made() {
     let without_masks = dir.path().join("plain");
     let settings_plain = TokenizerTraining { hog: 0.0, ..one.clone() };
     TokenizerTrainer::new(settings_plain, plain, &without_masks, false, &Device::flex()).unwrap().run().unwrap();
-    let cases: [(TokenizerTraining, &TokenizerConfig, &str); 14] = [
+    let cases: [(TokenizerTraining, &TokenizerConfig, &str); 15] = [
         (with_look(lpips(vec![])), &masked, "lpips without its weights"),
         (
             with_look(lpips(vec![junk.clone()])),
@@ -242,6 +243,11 @@ fn what_does_not_fit_a_run_is_refused_in_a_sentence_before_anything_is_made() {
         (against(patch(3)), &masked, "The setting adversarial-start is 3, but it must be below 3"),
         (against(AdversarialTraining { widths: vec![8; 6], ..patch(0) }), &masked, "6 halvings of 32 px"),
         (against(AdversarialTraining { lr: Some(0.0), ..patch(0) }), &masked, "The setting adversarial-lr is 0"),
+        (
+            against(AdversarialTraining { adamw: AdamW { muon: Some(0.9), ..one.adamw }, ..patch(0) }),
+            &masked,
+            "The setting adversarial.adamw.muon is 0.9, but it must be left out",
+        ),
         (
             second_stage(&data, &first, 2),
             &wider,
