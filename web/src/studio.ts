@@ -1,5 +1,5 @@
 /**
- * `<maetok-studio src="models/toon-64/manifest.json">`: the whole page's work in one element.
+ * `<maetok-studio src="models/toon-128/manifest.json">`: the whole page's work in one element.
  *
  * Attributes: `src`, the model's manifest; `device`, `auto` (the default), `webgpu` or `cpu`. It draws into itself, not
  * into a shadow tree, and brings no style: `style/` does. Registered in `main.ts`.

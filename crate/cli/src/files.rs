@@ -18,7 +18,7 @@ pub const SMALL: u64 = 256 << 20;
 pub const WEIGHTS: u64 = 16 << 30;
 
 /// The shipped model, relative to the source tree or the program.
-const SHIPPED: &str = "assets/models/toon-64";
+const SHIPPED: &str = "assets/models/toon-128";
 /// The network that judges pictures, likewise.
 const NETWORK: &str = "assets/networks/efficientnet-lite0/model.safetensors";
 

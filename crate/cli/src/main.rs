@@ -39,11 +39,11 @@ const EXAMPLES: &str = "Examples:
   maetok sample --class 3 --seed 7 --steps 50 --guidance 3 --grid 9 --out sheet.png
   maetok reconstruct photo.jpg --out again.png
   cat photo.jpg | maetok reconstruct - --json
-  maetok inspect assets/models/toon-64
-  maetok eval --data data/toon-64
-  maetok eval samples --data data/toon-64 --guidance 2 --json
-  maetok train tokenizer --data data/toon-64 --out runs/tokenizer --minutes 60
-  maetok train diffusion --data data/toon-64 --tokenizer runs/tokenizer --out runs/sit --minutes 60
+  maetok inspect assets/models/toon-128
+  maetok eval --data data/toon-128
+  maetok eval samples --data data/toon-128 --guidance 2 --json
+  maetok train tokenizer --data data/toon-128 --out runs/tokenizer --minutes 60
+  maetok train diffusion --data data/toon-128 --tokenizer runs/tokenizer --out runs/sit --minutes 60
   maetok train report runs/sit
   maetok train pack --tokenizer runs/tokenizer --generator runs/sit --license CC0-1.0 --name mine --out models/mine";
 

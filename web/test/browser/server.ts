@@ -13,8 +13,8 @@ import { servedPolicy } from "./policy.ts";
 const WEB = fileURLToPath(new URL("../../", import.meta.url));
 export const DIST = join(WEB, "dist");
 /** The model the tests run on. */
-export const MODEL = process.env.MAETOK_MODEL ?? join(WEB, "../assets/models/toon-64");
-const MOUNT = "/models/toon-64/";
+export const MODEL = process.env.MAETOK_MODEL ?? join(WEB, "../assets/models/toon-128");
+const MOUNT = "/models/toon-128/";
 
 /** As `cargo xtask` serves it. */
 const POLICY = servedPolicy();
