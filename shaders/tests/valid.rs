@@ -1,5 +1,7 @@
 //! Every file, in every variant a host can swap in, is valid at WebGPU's defaults and is what the Rust side says.
 
+use std::sync::LazyLock;
+
 use maetok_shaders::{ALL, Field, Kernel};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ScalarKind, TypeInner};
@@ -9,20 +11,40 @@ const INVOCATIONS: u32 = 256;
 const WORKGROUP_BYTES: u32 = 16 << 10;
 const STORAGE_BUFFERS: usize = 8;
 
+/// A variant of a kernel, as naga understands it.
+struct Valid {
+    kernel: &'static Kernel,
+    /// For people.
+    name: String,
+    module: Module,
+    info: ModuleInfo,
+}
+
+/// Every variant of every kernel, read once for all tests.
+static VARIANTS: LazyLock<Vec<Valid>> = LazyLock::new(|| {
+    let of_kernel = |kernel: &&'static Kernel| {
+        let kernel = *kernel;
+        kernel.variants().into_iter().map(move |variant| valid(kernel, &variant))
+    };
+    ALL.iter().flat_map(of_kernel).collect()
+});
+
+fn valid(kernel: &'static Kernel, variant: &[(&str, &str)]) -> Valid {
+    let text = kernel.text(variant);
+    let name = format!("{}.wgsl {variant:?}", kernel.name);
+    let module = naga::front::wgsl::parse_str(&text)
+        .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string_with_path(&text, kernel.name)));
+    // No capability: neither f16 nor subgroups.
+    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+        .validate(&module)
+        .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string_with_path(&text, kernel.name)));
+    Valid { kernel, name, module, info }
+}
+
 /// Calls `check` with every variant of every kernel.
 fn each(check: impl Fn(&Kernel, &Module, &ModuleInfo, &str)) {
-    for kernel in ALL {
-        for variant in kernel.variants() {
-            let text = kernel.text(&variant);
-            let name = format!("{}.wgsl {variant:?}", kernel.name);
-            let module = naga::front::wgsl::parse_str(&text)
-                .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string_with_path(&text, kernel.name)));
-            // No capability: neither f16 nor subgroups.
-            let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
-                .validate(&module)
-                .unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string_with_path(&text, kernel.name)));
-            check(kernel, &module, &info, &name);
-        }
+    for Valid { kernel, name, module, info } in VARIANTS.iter() {
+        check(kernel, module, info, name);
     }
 }
 

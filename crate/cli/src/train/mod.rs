@@ -2,21 +2,20 @@
 //! trainers.
 
 mod objective;
+mod package;
 mod recipe;
 mod report;
 
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
-use clap::builder::NonEmptyStringValueParser;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use maetok::diffusion::PathType;
 use maetok::nn::Precision;
 use maetok::tokenizer::{TokenizerConfig, VitSize};
 use maetok::train::latents::Source;
 use maetok::train::losses::Times;
-use maetok::train::pack::{Pack, pack};
 use maetok::train::provenance::name_device;
 use maetok::train::schedule::Schedule;
 use maetok::train::{DiffusionTrainer, DiffusionTraining, Pace, Start, Summary, TokenizerTrainer, TokenizerTraining};
@@ -61,7 +60,7 @@ pub enum Train {
     /// A generator on the latents of a trained tokenizer.
     Diffusion(DiffusionArgs),
     /// Writes trained runs as a model folder, in f16.
-    Pack(PackArgs),
+    Pack(package::PackArgs),
     /// Writes the curves, sample grids and settings of a run, or of several side by side, as one HTML file.
     Report(report::ReportArgs),
 }
@@ -235,42 +234,6 @@ pub struct DiffusionArgs {
     label_dropout: Option<f64>,
 }
 
-/// Flags of `train pack`.
-#[derive(Args, Debug)]
-pub struct PackArgs {
-    /// The tokenizer: its run, a model folder, or a folder with config.json and model.safetensors.
-    #[arg(long, value_name = "DIR")]
-    tokenizer: PathBuf,
-    /// The generator's run; without one the model can only reconstruct.
-    #[arg(long, value_name = "DIR")]
-    generator: Option<PathBuf>,
-    /// The data folder, for the names in its classes.json.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Folder with class.webp, .png or .jpg for each class.
-    #[arg(long, value_name = "DIR")]
-    thumbnails: Option<PathBuf>,
-    /// Short name.
-    #[arg(long, default_value = "model")]
-    name: String,
-    /// Name for people [default: the short one].
-    #[arg(long, default_value = "", hide_default_value = true)]
-    title: String,
-    /// Licence of the weights as an SPDX expression, such as CC-BY-4.0: what the pictures' licences allow, which only
-    /// you can know.
-    #[arg(long, value_name = "SPDX", value_parser = NonEmptyStringValueParser::new())]
-    license: String,
-    /// Who trained it on what.
-    #[arg(long, default_value = "unknown")]
-    origin: String,
-    /// A file with the model card [default: one with the runs' numbers is written].
-    #[arg(long, value_name = "FILE")]
-    card: Option<PathBuf>,
-    /// The model folder.
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
-}
-
 /// Trains.
 ///
 /// # Errors
@@ -279,7 +242,7 @@ pub fn run(train: &Train) -> Result<()> {
     match train {
         Train::Tokenizer(args) => tokenizer(args),
         Train::Diffusion(args) => diffusion(args),
-        Train::Pack(args) => package(args),
+        Train::Pack(args) => package::run(args),
         Train::Report(args) => report::run(args),
     }
 }
@@ -419,35 +382,6 @@ fn refuse_with_resume(flags: &[(&str, bool)]) -> Result<()> {
         Some((flag, _)) => bail!("{flag} belongs to the beginning of a run: leave it out with --resume."),
         None => Ok(()),
     }
-}
-
-fn package(args: &PackArgs) -> Result<()> {
-    for (folder, flag) in [(&args.generator, "--generator"), (&args.data, "--data"), (&args.thumbnails, "--thumbnails")]
-    {
-        folder.as_deref().map_or(Ok(()), |folder| files::check_folder(folder, flag))?;
-    }
-    let card = match &args.card {
-        Some(path) => {
-            let bytes = files::input(path, files::SMALL)?;
-            Some(String::from_utf8(bytes).context("The model card is no text in UTF-8")?)
-        }
-        None => None,
-    };
-    let request = Pack {
-        tokenizer: args.tokenizer.clone(),
-        generator: args.generator.clone(),
-        data: args.data.clone(),
-        thumbnails: args.thumbnails.clone(),
-        name: args.name.clone(),
-        title: args.title.clone(),
-        license: args.license.clone(),
-        origin: args.origin.clone(),
-        card,
-    };
-    let manifest = pack(&request, &args.out)?;
-    let bytes: u64 = manifest.files.iter().map(|file| file.size).sum();
-    files::say(&format!("{}: {} files, {:.1} MB", args.out.display(), manifest.files.len(), bytes as f64 / 1e6));
-    Ok(())
 }
 
 /// Says what takes so long before the first update, to a person only: elsewhere a refusal is all that is said.

@@ -155,16 +155,16 @@ impl Latents {
         folder: &RunFolder,
         checkpoint: Option<&Path>,
         source: &Source,
+        tokenizer: &Tokenizer,
         pictures: &Pictures,
         (mirror, quiet): (bool, bool),
         device: &Device,
     ) -> Result<(Self, About)> {
         let length = source.config.latent_tokens * source.config.latent_channels;
-        let tokenizer = source.load(device)?;
         let about = About {
             tokenizer_sha256: sha256_hex(&source.weights),
-            encoder_sha256: encoder_sha256(&tokenizer, Storage::F32)?,
-            encoder_f16_sha256: encoder_sha256(&tokenizer, Storage::F16)?,
+            encoder_sha256: encoder_sha256(tokenizer, Storage::F32)?,
+            encoder_f16_sha256: encoder_sha256(tokenizer, Storage::F16)?,
             pictures_sha256: pictures.sha256(),
             length,
             copies: 1 + usize::from(mirror),
@@ -179,7 +179,7 @@ impl Latents {
                 )));
             }
         }
-        let latents = Self::cached_or_made(folder, &about, &tokenizer, pictures, (mirror, quiet), device)?;
+        let latents = Self::cached_or_made(folder, &about, tokenizer, pictures, quiet, device)?;
         Ok((
             match checkpoint {
                 Some(checkpoint) => latents.in_units_of(&units(folder, checkpoint)?),
@@ -194,7 +194,7 @@ impl Latents {
         about: &About,
         tokenizer: &Tokenizer,
         pictures: &Pictures,
-        (mirror, quiet): (bool, bool),
+        quiet: bool,
         device: &Device,
     ) -> Result<Self> {
         let (length, copies) = (about.length, about.copies);
@@ -207,7 +207,7 @@ impl Latents {
                 bytes.chunks_exact(4).map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]])).collect();
             return Self::new(values, length, copies);
         }
-        let latents = Self::encode(tokenizer, pictures, length, mirror, quiet, device)?;
+        let latents = Self::encode(tokenizer, pictures, length, copies > 1, quiet, device)?;
         let bytes: Vec<u8> = latents.values.iter().flat_map(|value| value.to_le_bytes()).collect();
         // What says that the values are right goes before they do and comes after them.
         let _ = fs::remove_file(folder.path(ABOUT));

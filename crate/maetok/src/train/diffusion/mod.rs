@@ -132,8 +132,9 @@ impl DiffusionTrainer {
         };
 
         let how = (settings.mirror, settings.pace.quiet);
-        let (latents, about) = Latents::of_run(&folder, latest.as_deref(), &source, &pictures, how, &plain)?;
         let tokenizer = source.load(&plain)?;
+        let (latents, about) =
+            Latents::of_run(&folder, latest.as_deref(), &source, &tokenizer, &pictures, how, &plain)?;
         let tokenizer_config =
             TokenizerConfig { latent_mean: latents.mean, latent_std: latents.std, ..source.config.clone() };
         let units = (latents.mean, latents.std);
