@@ -13,6 +13,7 @@ pub mod linear;
 pub mod norms;
 pub mod params;
 pub mod pixels;
+pub mod probe;
 
 pub use params::Field;
 
@@ -30,6 +31,8 @@ pub const ALL: &[&Kernel] = &[
     &pixels::TO_RGBA8,
     &pixels::PSNR_SSIM,
     &pixels::GUIDED_STEP,
+    &probe::FMA,
+    &probe::COPY,
 ];
 
 /// One WGSL file and the facts about it that the host needs.

@@ -11,6 +11,7 @@ use std::str::FromStr;
 use burn::tensor::Device;
 use serde::Serialize;
 
+use crate::kernels::{self, Check};
 use crate::{Error, Result};
 
 /// What the caller asks for.
@@ -90,6 +91,16 @@ pub struct DeviceInfo {
     pub software: bool,
     /// Why this one, in words.
     pub reason: String,
+    /// Kernels of ours that failed their self-test here, by name, each with what was wrong; plain ops take their place.
+    pub disabled_kernels: Vec<String>,
+}
+
+impl DeviceInfo {
+    /// A device on which nothing had to be tested.
+    pub(crate) fn new(kind: &'static str, name: &str, backend: &str, reason: &str) -> Self {
+        let [name, backend, reason] = [name, backend, reason].map(str::to_owned);
+        Self { kind, name, backend, software: false, reason, disabled_kernels: Vec::new() }
+    }
 }
 
 /// Opens a device. Ask once per process: a wgpu runtime cannot be made twice.
@@ -98,27 +109,21 @@ pub struct DeviceInfo {
 /// [`Error::Device`] if what is asked for is not there or does not answer; `Auto` and `Cpu` always are.
 pub async fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo)> {
     match choice {
-        DeviceChoice::Cpu => Ok(cpu("asked for".to_owned())),
-        DeviceChoice::Wgpu => wgpu().await,
+        DeviceChoice::Cpu => Ok(cpu("asked for")),
+        DeviceChoice::Wgpu => {
+            let (device, info) = wgpu().await?;
+            Ok((device.clone(), tested(&device, info).await))
+        }
         #[cfg(feature = "cuda")]
         DeviceChoice::Cuda(number) => cuda(number),
         #[cfg(feature = "remote")]
         DeviceChoice::Remote(place) => place.open().await,
         #[cfg(feature = "libtorch")]
-        DeviceChoice::Libtorch => Ok((
-            libtorch(),
-            DeviceInfo {
-                kind: "cpu",
-                name: "CPU".to_owned(),
-                backend: "libtorch".to_owned(),
-                software: false,
-                reason: "asked for".to_owned(),
-            },
-        )),
+        DeviceChoice::Libtorch => Ok((libtorch(), DeviceInfo::new("cpu", "CPU", "libtorch", "asked for"))),
         DeviceChoice::Auto => Ok(match wgpu().await {
-            Ok((device, info)) if !info.software => (device, info),
-            Ok((_, info)) => cpu(format!("the only GPU adapter, {}, is emulated on the CPU and slower", info.name)),
-            Err(error) => cpu(error.to_string()),
+            Ok((device, info)) if !info.software => (device.clone(), tested(&device, info).await),
+            Ok((_, info)) => cpu(&format!("the only GPU adapter, {}, is emulated on the CPU and slower", info.name)),
+            Err(error) => cpu(&error.to_string()),
         }),
     }
 }
@@ -144,14 +149,11 @@ fn cuda(number: usize) -> Result<(Device, DeviceInfo)> {
         });
     };
     let name = device.identity().map_or_else(|| format!("NVIDIA card {number}"), |identity| identity.name);
-    let (backend, reason) = ("cuda".to_owned(), "asked for".to_owned());
-    Ok((device, DeviceInfo { kind: "cuda", name, backend, software: false, reason }))
+    Ok((device, DeviceInfo::new("cuda", &name, "cuda", "asked for")))
 }
 
-fn cpu(reason: String) -> (Device, DeviceInfo) {
-    let info =
-        DeviceInfo { kind: "cpu", name: "CPU (SIMD)".to_owned(), backend: "flex".to_owned(), software: false, reason };
-    (Device::flex(), info)
+fn cpu(reason: &str) -> (Device, DeviceInfo) {
+    (Device::flex(), DeviceInfo::new("cpu", "CPU (SIMD)", "flex", reason))
 }
 
 async fn wgpu() -> Result<(Device, DeviceInfo)> {
@@ -162,14 +164,16 @@ async fn wgpu() -> Result<(Device, DeviceInfo)> {
         || ["swiftshader", "llvmpipe", "lavapipe", "basic render"]
             .iter()
             .any(|name| adapter.name.to_lowercase().contains(name));
-    let info = DeviceInfo {
-        kind: "wgpu",
-        name: adapter.name,
-        backend: adapter.backend.to_string(),
-        software,
-        reason: "a GPU adapter was found".to_owned(),
-    };
-    Ok((device, info))
+    let backend = adapter.backend.to_string();
+    let info = DeviceInfo::new("wgpu", &adapter.name, &backend, "a GPU adapter was found");
+    Ok((device, DeviceInfo { software, ..info }))
+}
+
+/// Tries our kernels on a device before anybody relies on them.
+async fn tested(device: &Device, info: DeviceInfo) -> DeviceInfo {
+    let checks = kernels::self_test(device, !info.software).await;
+    let fault = |check: &Check| Some(format!("{}: {}", check.family.name(), check.fault.as_ref()?));
+    DeviceInfo { disabled_kernels: checks.iter().filter_map(fault).collect(), ..info }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@
 // A library speaks through its results and events; what is printed is the front's choice.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod bench;
 pub mod checkpoint;
 pub mod device;
 pub mod diffusion;
@@ -22,6 +23,7 @@ pub mod eval;
 #[cfg(feature = "train")]
 pub mod features;
 pub mod image;
+pub mod kernels;
 #[cfg(feature = "train")]
 pub mod measure;
 pub mod nn;

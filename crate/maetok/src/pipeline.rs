@@ -5,7 +5,7 @@ use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, Manifest, ModelEntry, ModelFiles};
-use crate::diffusion::{Generator, GeneratorConfig};
+use crate::diffusion::{Generator, GeneratorConfig, Modulations};
 use crate::eval::{psnr, ssim};
 use crate::image as picture;
 use crate::rng::Rng;
@@ -89,6 +89,7 @@ pub struct SampleRun {
     request: SampleRequest,
     trajectory: Trajectory,
     noise: Rng,
+    told: Option<Told>,
 }
 
 impl SampleRun {
@@ -101,6 +102,18 @@ impl SampleRun {
     pub fn request(&self) -> &SampleRequest {
         &self.request
     }
+}
+
+/// Most rows of modulations made in one go: 38 MB with SiT-XL.
+const TOLD_ROWS: usize = 50;
+
+/// What the generator's blocks are told in the next steps.
+#[derive(Clone, Debug)]
+struct Told {
+    times: Vec<f64>,
+    /// Rows of one time: its classes, then the null class as often if any time is guided.
+    each: usize,
+    table: Modulations,
 }
 
 /// A picture and what the tokenizer made of it.
@@ -170,6 +183,11 @@ impl Pipeline {
         (self.config.latent_tokens, self.config.latent_channels)
     }
 
+    /// Whether it can sample, and not only encode and decode.
+    pub fn has_generator(&self) -> bool {
+        self.generator.is_some()
+    }
+
     /// Draws the noise of a run.
     ///
     /// # Errors
@@ -183,6 +201,7 @@ impl Pipeline {
         Ok(SampleRun {
             trajectory: Trajectory::new(request.sampler, self.manifest.path_type, guidance, request.steps, noise),
             noise: Rng::new(request.seed, SDE_STREAM),
+            told: None,
             request,
         })
     }
@@ -192,13 +211,15 @@ impl Pipeline {
     /// # Errors
     /// If the device fails.
     pub async fn step(&self, run: &mut SampleRun) -> Result<Option<Step>> {
-        let class = run.request.class;
         let guidance = run.request.guidance();
         let values = run.trajectory.state().len();
+        let Some(told) = self.tell(&mut run.told, &run.trajectory, &[run.request.class], guidance)? else {
+            return Ok(None);
+        };
         let noise = &mut run.noise;
         let progress = run
             .trajectory
-            .advance(async |question| self.velocity(question, &[class], guidance).await, || noise.normals(values))
+            .advance(async |question| self.velocity(question, told, 1, guidance).await, || noise.normals(values))
             .await?;
         Ok(progress.map(|progress| Step {
             index: run.trajectory.taken(),
@@ -263,14 +284,14 @@ impl Pipeline {
         let classes: Vec<usize> = requests.iter().map(|request| request.class).collect();
         let guidance = first.guidance();
         let mut run = Trajectory::new(first.sampler, self.manifest.path_type, guidance, first.steps, start);
-        while run
-            .advance(
-                async |question| self.velocity(question, &classes, guidance).await,
+        let mut told = None;
+        while let Some(told) = self.tell(&mut told, &run, &classes, guidance)? {
+            run.advance(
+                async |question| self.velocity(question, told, classes.len(), guidance).await,
                 || noise.iter_mut().flat_map(normals).collect(),
             )
-            .await?
-            .is_some()
-        {}
+            .await?;
+        }
         let (mean, std) = (self.manifest.latent_mean, self.manifest.latent_std);
         let latents: Vec<f32> = run.state().iter().map(|x| (x * std + mean) as f32).collect();
         let planes = self.decode_planes(&latents).await?;
@@ -344,21 +365,53 @@ impl Pipeline {
         })
     }
 
-    /// The velocity of `B` states, one of each class, `[B * L * C]`.
-    async fn velocity(&self, question: Evaluation<'_>, classes: &[usize], guidance: Guidance) -> Result<Vec<f64>> {
+    /// What the blocks are told in the next step, made for many steps at once; `None` when the run is over.
+    fn tell<'a>(
+        &self,
+        told: &'a mut Option<Told>,
+        run: &Trajectory,
+        classes: &[usize],
+        guidance: Guidance,
+    ) -> Result<Option<&'a Told>> {
         let (generator, config) = self.generator()?;
+        let next = run.coming(2);
+        if next.is_empty() {
+            return Ok(None);
+        }
+        if told.as_ref().is_none_or(|told| next.iter().any(|t| !told.times.contains(t))) {
+            let times = run.coming((TOLD_ROWS / (2 * classes.len())).max(8));
+            let mut labels: Vec<i32> = classes.iter().map(|class| *class as i32).collect();
+            if times.iter().any(|t| guidance.applies(*t)) {
+                labels.extend(vec![config.classes() as i32; classes.len()]);
+            }
+            let each = labels.len();
+            let rows = times.len() * each;
+            let t: Vec<f32> = times.iter().flat_map(|t| std::iter::repeat_n(*t as f32, each)).collect();
+            let t = Tensor::<1>::from_data(TensorData::new(t, [rows]), &self.device);
+            let y = TensorData::new(labels.repeat(times.len()), [rows]);
+            let y = Tensor::<1, Int>::from_data(y, &self.device);
+            *told = Some(Told { times: times.to_vec(), each, table: generator.modulations(t, y) });
+        }
+        Ok(told.as_ref())
+    }
+
+    /// The velocity of `B` states, `[B * L * C]`.
+    async fn velocity(
+        &self,
+        question: Evaluation<'_>,
+        told: &Told,
+        batch: usize,
+        guidance: Guidance,
+    ) -> Result<Vec<f64>> {
+        let (generator, _) = self.generator()?;
         let (tokens, channels) = self.latent_shape();
         let state: Vec<f32> = question.x.iter().map(|x| *x as f32).collect();
-        let mut x = Tensor::<3>::from_data(TensorData::new(state, [classes.len(), tokens, channels]), &self.device);
-        let mut labels: Vec<i32> = classes.iter().map(|class| *class as i32).collect();
+        let mut x = Tensor::<3>::from_data(TensorData::new(state, [batch, tokens, channels]), &self.device);
         if question.guided {
             x = x.repeat_dim(0, 2);
-            labels.extend(vec![config.classes() as i32; classes.len()]);
         }
-        let batch = labels.len();
-        let t = Tensor::<1>::full([batch], question.t as f32, &self.device);
-        let y = Tensor::<1, Int>::from_data(TensorData::new(labels, [batch]), &self.device);
-        let v = generator.forward(x, t, y); // [B, L, C], or [2B, L, C] when guided
+        let place = told.times.iter().position(|t| *t == question.t).expect("the next two times have been told");
+        let v = generator.forward_modulated(x, &told.table, place * told.each); // [B, L, C], [2B, L, C] when guided
         let values = read(v).await?;
         let (class_part, null_part) = values.split_at(question.x.len());
         Ok(match question.guided {

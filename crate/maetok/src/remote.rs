@@ -62,14 +62,8 @@ impl Place {
                 reason: format!("The device {} cannot be used: {}", self.address, reason.trim_end_matches('.')),
             }
         })?;
-        let info = DeviceInfo {
-            kind: "remote",
-            name: format!("device {}", self.number),
-            backend: self.address,
-            software: false,
-            reason: "asked for".to_owned(),
-        };
-        Ok((device, info))
+        let name = format!("device {}", self.number);
+        Ok((device, DeviceInfo::new("remote", &name, &self.address, "asked for")))
     }
 }
 

@@ -2,9 +2,9 @@
 
 use burn::module::{Initializer, Module, Param};
 use burn::nn::Linear;
-use burn::tensor::activation::silu;
 use burn::tensor::{Device, Int, Tensor};
 
+use crate::kernels::Activation;
 use crate::nn::{Probe, linear_normal, linear_rows};
 
 /// Half the size of the sinusoidal time embedding.
@@ -32,8 +32,8 @@ impl TimestepEmbedder {
     pub fn forward(&self, t: Tensor<1>, probe: &mut impl Probe) -> Tensor<2> {
         let freq = timestep_sinusoid(t);
         probe.see("t_freq", &freq);
-        let hidden = silu(linear_rows(&self.mlp_in, freq));
-        linear_rows(&self.mlp_out, hidden)
+        let hidden = linear_rows(&self.mlp_in, freq, Activation::Silu);
+        linear_rows(&self.mlp_out, hidden, Activation::Identity)
     }
 }
 

@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 use serde_json::Value;
 
-use super::{LightningConfig, LightningDit, Sit, SitConfig};
+use super::{LightningConfig, LightningDit, Modulations, Sit, SitConfig};
 use crate::{Error, Result};
 
 /// Value of the field `generator` for a LightningDiT.
@@ -164,6 +164,23 @@ impl Generator {
         match self {
             Self::Sit(sit) => sit.forward(x, t, y),
             Self::Lightning(dit) => dit.forward(x, t, y),
+        }
+    }
+
+    /// What the blocks are told at times `t` `[R]` of classes `y` `[R]`: for
+    /// [`forward_modulated`](Self::forward_modulated), as often as is wanted.
+    pub fn modulations(&self, t: Tensor<1>, y: Tensor<1, Int>) -> Modulations {
+        match self {
+            Self::Sit(sit) => sit.modulations(t, y),
+            Self::Lightning(dit) => dit.modulations(t, y),
+        }
+    }
+
+    /// [`forward`](Self::forward) of `x` `[B, L, C]`, whose modulations stand from `row` on.
+    pub fn forward_modulated(&self, x: Tensor<3>, modulations: &Modulations, row: usize) -> Tensor<3> {
+        match self {
+            Self::Sit(sit) => sit.forward_modulated(x, modulations, row),
+            Self::Lightning(dit) => dit.forward_modulated(x, modulations, row),
         }
     }
 }

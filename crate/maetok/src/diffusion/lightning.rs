@@ -18,12 +18,14 @@ use burn::tensor::{Device, Int, Tensor, assert_shape};
 use serde::{Deserialize, Serialize};
 
 use super::embed::{LabelEmbedder, TimestepEmbedder};
-use super::sit::{check_sizes, modulate, part};
+use super::modulations::{Modulations, Rows};
+use super::sit::check_sizes;
+use crate::kernels::{self, HeadNorm, Residual};
 use crate::nn::attention::{attend, scores, split_heads};
+use crate::nn::linear::{added, exact_added};
 use crate::nn::pos_embed::sinusoid_1d;
-use crate::nn::precision::linear;
 use crate::nn::rope::rotate;
-use crate::nn::{RmsNorm, SwiGlu, linear_rows, linear_xavier, linear_zero, rope_1d};
+use crate::nn::{RmsNorm, SwiGlu, exact, linear, linear_xavier, linear_zero, rope_1d};
 use crate::tokenizer::VitSize;
 use crate::{Error, Result};
 
@@ -166,9 +168,9 @@ impl Attention {
         }
     }
 
-    /// Scores `[B, A, L, L]` before the softmax, and values `[B, A, L, d]`, of `x` `[B, L, D]`.
-    fn scores(&self, x: Tensor<3>, rotary: &Rotary) -> (Tensor<4>, Tensor<4>) {
-        let [q, k, v] = split_heads(linear(&self.qkv, x), self.heads);
+    /// Scores `[B, A, L, L]` before the softmax, and values `[B, A, L, d]`, of `qkv` `[B, L, 3D]`.
+    fn scores(&self, qkv: Tensor<3>, rotary: &Rotary) -> (Tensor<4>, Tensor<4>) {
+        let [q, k, v] = split_heads(qkv, self.heads);
         let place = |norm: &Option<RmsNorm>, x: Tensor<4>| {
             let x = match norm {
                 Some(norm) => norm.forward(x),
@@ -179,10 +181,20 @@ impl Attention {
         (scores(place(&self.q_norm, q), place(&self.k_norm, k)), v)
     }
 
-    /// `[B, L, D] -> [B, L, D]`.
-    fn forward(&self, x: Tensor<3>, rotary: &Rotary) -> Tensor<3> {
-        let (scores, v) = self.scores(x, rotary);
-        linear(&self.proj, attend(scores, v))
+    /// What the last layer reads: values mixed by the attention, `[B, L, D] -> [B, L, D]`.
+    fn mixed(&self, x: Tensor<3>, rotary: &Rotary) -> Tensor<3> {
+        let qkv = linear(&self.qkv, x); // [B, L, 3D]
+        let mixed = match (&self.q_norm, &self.k_norm) {
+            (Some(q), Some(k)) => {
+                let weights = [q.weight.val(), k.weight.val()];
+                kernels::attention(qkv, self.heads, HeadNorm::Rms(weights.each_ref(), q.eps()), Some((rotary, 0)))
+            }
+            _ => kernels::attention(qkv, self.heads, HeadNorm::None, Some((rotary, 0))),
+        };
+        mixed.unwrap_or_else(|qkv| {
+            let (scores, v) = self.scores(qkv, rotary);
+            attend(scores, v)
+        })
     }
 }
 
@@ -208,15 +220,14 @@ impl Block {
         }
     }
 
-    /// `h`: `[B, L, D]`; `condition`: `silu(c)`, `[B, D]`.
-    fn forward(&self, h: Tensor<3>, condition: &Tensor<2>, rotary: &Rotary) -> Tensor<3> {
+    /// `h`: `[B, L, D]`.
+    fn forward(&self, h: Tensor<3>, rows: Rows<'_>, rotary: &Rotary) -> Tensor<3> {
         let [_, _, width] = h.dims();
-        let rows = linear_rows(&self.ada_ln_modulation, condition.clone()); // [B, 6D]
-        let m = |i| part(&rows, i, width); // [B, 1, D]
-        let u = modulate(self.norm1.forward(h.clone()), m(0), m(1)); // [B, L, D]
-        let h = h + m(2) * self.attn.forward(u, rotary);
-        let u = modulate(self.norm2.forward(h.clone()), m(3), m(4));
-        h + m(5) * self.mlp.forward(u)
+        let u = self.norm1.modulated(h.clone(), rows.shift_and_scale(0, width)); // [B, L, D]
+        let mixed = self.attn.mixed(u, rotary);
+        let h = added(&self.attn.proj, mixed, Residual::Gated(&h, rows.gate(2, width)));
+        let u = self.norm2.modulated(h.clone(), rows.shift_and_scale(3, width));
+        self.mlp.added(u, Residual::Gated(&h, rows.gate(5, width)))
     }
 }
 
@@ -238,27 +249,45 @@ impl LightningDit {
     /// - `y`: `[B]` in `0..=K`, `K` the null class
     /// - returns `[B, L, C]`
     pub fn forward(&self, x: Tensor<3>, t: Tensor<1>, y: Tensor<1, Int>) -> Tensor<3> {
-        let [batch, tokens, _] = x.dims();
-        let [_, _, width] = self.pos_embed.val().dims();
+        let [batch, ..] = x.dims();
         assert_shape!(t, [batch]);
-        assert_shape!(y, [batch]);
-        assert_shape!(self.pos_embed.val(), [1, tokens, width]);
-
-        let h = self.x_embedder.forward(x) + self.pos_embed.val(); // [B, L, D]
-        let time = self.t_embedder.forward(t, &mut ()); // [B, D]
-        let condition = silu(time + self.y_embedder.forward(y)); // [B, D]
-        let h = self.run_blocks(h, &condition); // [B, L, D]
-        let rows = linear_rows(&self.final_layer.ada_ln_modulation, condition); // [B, 2D]
-        let h = self.final_layer.norm_final.forward(h);
-        self.final_layer.linear.forward(modulate(h, part(&rows, 0, width), part(&rows, 1, width)))
+        self.forward_modulated(x, &self.modulations(t, y), 0)
     }
 
-    /// `h`: `[B, L, D]`; `condition`: `[B, D]`.
-    fn run_blocks(&self, h: Tensor<3>, condition: &Tensor<2>) -> Tensor<3> {
+    /// What the blocks are told at times `t` `[R]` of classes `y` `[R]`.
+    pub fn modulations(&self, t: Tensor<1>, y: Tensor<1, Int>) -> Modulations {
+        let [rows] = t.dims();
+        assert_shape!(y, [rows]);
+        let time = self.t_embedder.forward(t, &mut ()); // [R, D]
+        let condition = silu(time + self.y_embedder.forward(y)); // [R, D]
+        self.modulations_of(condition)
+    }
+
+    fn modulations_of(&self, condition: Tensor<2>) -> Modulations {
+        let blocks = self.blocks.iter().map(|block| &block.ada_ln_modulation);
+        Modulations::new(blocks, &self.final_layer.ada_ln_modulation, condition)
+    }
+
+    /// [`forward`](Self::forward) of `x` `[B, L, C]`, whose modulations stand from `row` on.
+    pub fn forward_modulated(&self, x: Tensor<3>, modulations: &Modulations, row: usize) -> Tensor<3> {
+        let [_, tokens, _] = x.dims();
+        let positions = self.pos_embed.val();
+        let [_, _, width] = positions.dims();
+        assert_shape!(positions, [1, tokens, width]);
+
+        let h = exact_added(&self.x_embedder, x, &positions); // [B, L, D]
+        let h = self.run_blocks(h, modulations, row); // [B, L, D]
+        let last = modulations.last(row).shift_and_scale(0, width);
+        exact(&self.final_layer.linear, self.final_layer.norm_final.modulated(h, last))
+    }
+
+    /// `h`: `[B, L, D]`.
+    fn run_blocks(&self, h: Tensor<3>, modulations: &Modulations, row: usize) -> Tensor<3> {
         let [_, tokens, width] = h.dims();
         let Some(first) = self.blocks.first() else { return h };
         let rotary = rope_1d::table(tokens, width / first.attn.heads, THETA, &h.device());
-        self.blocks.iter().fold(h, |h, block| block.forward(h, condition, &rotary))
+        let blocks = self.blocks.iter().enumerate();
+        blocks.fold(h, |h, (i, block)| block.forward(h, modulations.block(i, row), &rotary))
     }
 }
 
@@ -267,8 +296,9 @@ mod tests {
     use super::*;
     use crate::checkpoint;
     use crate::diffusion::GeneratorConfig;
+    use crate::kernels::Route;
     use burn::tensor::{Distribution, s};
-    use maetok_tests::devices;
+    use maetok_tests::{Tolerance, Values as _, assert_close, devices};
 
     fn tiny() -> LightningConfig {
         LightningConfig { tokens: 5, channels: 3, width: 16, depth: 2, heads: 2, classes: 4, ..LightningConfig::xl() }
@@ -289,7 +319,12 @@ mod tests {
             let dit = tiny().init(&on.device).unwrap();
             let h = Tensor::<3>::random([3, 5, 16], Distribution::Normal(0.0, 1.0), &on.device);
             let condition = Tensor::<2>::random([3, 16], Distribution::Normal(0.0, 1.0), &on.device);
-            assert_eq!(largest(dit.run_blocks(h.clone(), &condition) - h), 0.0, "on {}", on.label);
+            assert_eq!(
+                largest(dit.run_blocks(h.clone(), &dit.modulations_of(condition), 0) - h),
+                0.0,
+                "on {}",
+                on.label
+            );
             let (x, t, y) = inputs(&on.device);
             assert_eq!(largest(dit.forward(x, t, y)), 0.0, "on {}", on.label);
         }
@@ -320,6 +355,39 @@ mod tests {
     }
 
     #[test]
+    fn kernels_and_plain_ops_give_the_same_velocity() {
+        let config = LightningConfig { channels: 4, width: 32, ..tiny() };
+        let there = shaken(&config, &Device::flex());
+        let x = Tensor::<3>::random([3, 5, 4], Distribution::Normal(0.0, 1.0), &Device::flex());
+        let (_, t, y) = inputs(&Device::flex());
+        let want = there.forward(x.clone(), t.clone(), y.clone()).values().1;
+        for on in devices() {
+            let here = there.clone().fork(&on.device);
+            let moved =
+                || (x.clone().to_device(&on.device), t.clone().to_device(&on.device), y.clone().to_device(&on.device));
+            for route in [Route::Plain, Route::Registers, Route::Tiles] {
+                let (x, t, y) = moved();
+                let got = kernels::within(route, || here.forward(x, t, y));
+                let (name, got) = (format!("velocity by {route:?}"), got.values().1);
+                assert_close("a small LightningDiT", &name, &on.label, &got, &want, Tolerance::SINGLE_MODULE);
+            }
+        }
+    }
+
+    #[test]
+    fn modulations_of_many_moments_serve_each_of_them() {
+        let device = Device::flex();
+        let dit = shaken(&tiny(), &device);
+        let (x, t, y) = inputs(&device);
+        let all = dit.modulations(t.clone(), y.clone());
+        for i in 0..3 {
+            let one = x.clone().slice(s![i..i + 1, .., ..]);
+            let want = dit.forward(one.clone(), t.clone().slice(s![i..i + 1]), y.clone().slice(s![i..i + 1]));
+            assert!(largest(dit.forward_modulated(one, &all, i) - want) < 1e-5, "moment {i}");
+        }
+    }
+
+    #[test]
     fn norms_on_queries_and_keys_bound_the_scores() {
         let device = Device::flex();
         let config = LightningConfig { width: 32, ..tiny() };
@@ -327,7 +395,7 @@ mod tests {
         let x = Tensor::<3>::random([2, 5, 32], Distribution::Normal(0.0, 1.0), &device) * 1e3;
         let worst = |qk_norm: bool| {
             let attention = Attention::new(&LightningConfig { qk_norm, ..config.clone() }, &device);
-            largest(attention.scores(x.clone(), &rotary).0)
+            largest(attention.scores(linear(&attention.qkv, x.clone()), &rotary).0)
         };
         // Rows of RMS 1 have length sqrt(d): their products over sqrt(d) are at most sqrt(d), turned or not.
         let (bounded, free) = (worst(true), worst(false));

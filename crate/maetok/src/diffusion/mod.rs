@@ -6,6 +6,7 @@
 pub mod embed;
 pub mod generator;
 pub mod lightning;
+pub mod modulations;
 pub mod path;
 pub mod sit;
 
@@ -14,5 +15,6 @@ pub(crate) mod parity;
 
 pub use generator::{Generator, GeneratorConfig};
 pub use lightning::{LightningConfig, LightningDit};
+pub use modulations::Modulations;
 pub use path::PathType;
 pub use sit::{Sit, SitConfig};

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::embed::timestep_sinusoid;
 use super::{Sit, SitConfig};
 use crate::checkpoint;
+use crate::kernels::{self, Route};
 use crate::nn::pos_embed::sinusoid_1d;
 use crate::nn::probe::Recorder;
 use crate::tokenizer::{check_statistics, hash_weights};
@@ -39,7 +40,12 @@ fn check_all_stages(name: &str, on: &TestDevice) {
     let t = acts.tensor::<1>("in.t", &on.device);
     let y = acts.int_tensor::<1>("in.y", &on.device);
     let mut recorder = Recorder::default();
-    sit.forward_probed(x, t, y, &mut recorder);
+    sit.forward_probed(x.clone(), t.clone(), y.clone(), &mut recorder);
+    // With nobody looking, steps are joined, and on a GPU they are kernels.
+    for route in [Route::Plain, Route::Registers, Route::Tiles] {
+        let v = kernels::within(route, || sit.forward(x.clone(), t.clone(), y.clone()));
+        acts.assert_close("out", on, &v, Tolerance::WHOLE_MODEL);
+    }
     let mut seen = BTreeSet::new();
     for (stage, values) in &recorder.stages {
         if acts.has(stage) {

@@ -9,13 +9,17 @@
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::activation::silu;
-use burn::tensor::{Device, Int, Tensor, assert_shape, s};
+use burn::tensor::{Device, Int, Tensor, assert_shape};
 use serde::{Deserialize, Serialize};
 
 use super::embed::{LabelEmbedder, TimestepEmbedder};
+use super::modulations::{Modulations, Rows};
+use crate::kernels::{Gate, Residual};
+use crate::nn::linear::{added, exact_added};
 use crate::nn::pos_embed::sinusoid_1d;
 use crate::nn::{
-    Attention, AttentionConfig, Gelu, Mlp, MlpConfig, Probe, linear_rows, linear_xavier, linear_zero, normalize,
+    Attention, AttentionConfig, Gelu, Mlp, MlpConfig, Probe, exact, linear, linear_xavier, linear_zero, normalize,
+    normalize_modulated,
 };
 use crate::tokenizer::{MAX_TOKENS, MAX_WIDTH, VitSize};
 use crate::{Error, Result};
@@ -201,19 +205,6 @@ struct FinalLayer {
     linear: Linear,
 }
 
-/// `u (1 + scale) + shift`, with one row of modulation per sample.
-///
-/// # Shapes
-/// - `u`: `[B, L, D]`; `shift`, `scale`: `[B, 1, D]`
-pub(super) fn modulate(u: Tensor<3>, shift: Tensor<3>, scale: Tensor<3>) -> Tensor<3> {
-    u * (scale + 1.0) + shift
-}
-
-/// Part `i` of a row of modulations, `[B, n*D] -> [B, 1, D]`.
-pub(super) fn part(rows: &Tensor<2>, i: usize, width: usize) -> Tensor<3> {
-    rows.clone().slice(s![.., i * width..(i + 1) * width]).unsqueeze_dim(1)
-}
-
 impl SitBlock {
     fn new(config: &SitConfig, device: &Device) -> Self {
         let width = config.width;
@@ -227,25 +218,36 @@ impl SitBlock {
         Self { attn, mlp, ada_ln_modulation: linear_zero(width, 6 * width, device) }
     }
 
-    /// `h`: `[B, L, D]`; `condition`: `silu(c)`, `[B, D]`.
-    fn forward(&self, h: Tensor<3>, condition: &Tensor<2>, probe: &mut impl Probe) -> Tensor<3> {
-        let [_, _, width] = h.dims();
-        let rows = linear_rows(&self.ada_ln_modulation, condition.clone()); // [B, 6D]
-        probe.see("adaLN", &rows);
-        let m = |i| part(&rows, i, width);
-
-        let u = normalize(h.clone(), EPS); // [B, L, D]
-        probe.see("norm1", &u);
-        let branch = self.attn.forward(modulate(u, m(0), m(1)), None, probe); // [B, L, D]
-        probe.see("attn", &branch);
-        let h = h + m(2) * branch;
-        let u = normalize(h.clone(), EPS);
-        let branch = self.mlp.forward(modulate(u, m(3), m(4))); // [B, L, D]
-        probe.see("mlp", &branch);
-        let h = h + m(5) * branch;
+    /// `h`: `[B, L, D]`.
+    fn forward<P: Probe>(&self, h: Tensor<3>, rows: Rows<'_>, probe: &mut P) -> Tensor<3> {
+        let [batch, _, width] = h.dims();
+        if P::ACTIVE {
+            probe.see("adaLN", &rows.of_batch(batch));
+            probe.see("norm1", &normalize(h.clone(), EPS));
+        }
+        let u = normalize_modulated(h.clone(), EPS, rows.shift_and_scale(0, width)); // [B, L, D]
+        let mixed = self.attn.mixed(u, None, probe);
+        let h = close(&self.attn.proj, mixed, &h, rows.gate(2, width), "attn", probe);
+        let u = normalize_modulated(h.clone(), EPS, rows.shift_and_scale(3, width));
+        let h = close(&self.mlp.fc2, self.mlp.hidden(u), &h, rows.gate(5, width), "mlp", probe);
         probe.see("out", &h);
         h
     }
+}
+
+/// `h + gate * layer(inner)`, `[B, L, D]`.
+fn close<P: Probe>(
+    layer: &Linear,
+    inner: Tensor<3>,
+    h: &Tensor<3>,
+    gate: Gate<'_>,
+    name: &'static str,
+    probe: &mut P,
+) -> Tensor<3> {
+    if P::ACTIVE {
+        probe.see(name, &linear(layer, inner.clone()));
+    }
+    added(layer, inner, Residual::Gated(h, gate))
 }
 
 impl Sit {
@@ -262,34 +264,58 @@ impl Sit {
 
     /// [`forward`](Self::forward), showing its stages to `probe`.
     pub fn forward_probed(&self, x: Tensor<3>, t: Tensor<1>, y: Tensor<1, Int>, probe: &mut impl Probe) -> Tensor<3> {
-        let [batch, tokens, _] = x.dims();
-        let [_, _, width] = self.pos_embed.val().dims();
+        let [batch, ..] = x.dims();
         assert_shape!(t, [batch]);
-        assert_shape!(y, [batch]);
-        assert_shape!(self.pos_embed.val(), [1, tokens, width]);
+        let modulations = self.modulations_probed(t, y, probe);
+        self.velocity(x, &modulations, 0, probe)
+    }
 
-        let h = self.x_embedder.forward(x); // [B, L, D]
-        probe.see("x_embed", &h);
-        let mut h = h + self.pos_embed.val();
-        probe.see("tokens_in", &h);
-        let time = self.t_embedder.forward(t, probe); // [B, D]
+    /// What the blocks are told at times `t` `[R]` of classes `y` `[R]`.
+    pub fn modulations(&self, t: Tensor<1>, y: Tensor<1, Int>) -> Modulations {
+        self.modulations_probed(t, y, &mut ())
+    }
+
+    fn modulations_probed(&self, t: Tensor<1>, y: Tensor<1, Int>, probe: &mut impl Probe) -> Modulations {
+        let [rows] = t.dims();
+        assert_shape!(y, [rows]);
+        let time = self.t_embedder.forward(t, probe); // [R, D]
         probe.see("t_emb", &time);
-        let class = self.y_embedder.forward(y); // [B, D]
+        let class = self.y_embedder.forward(y); // [R, D]
         probe.see("y_emb", &class);
-        let condition = silu(time + class); // [B, D]
+        let blocks = self.blocks.iter().map(|block| &block.ada_ln_modulation);
+        Modulations::new(blocks, &self.final_layer.ada_ln_modulation, silu(time + class))
+    }
 
+    /// [`forward`](Self::forward) of `x` `[B, L, C]`, whose modulations stand from `row` on.
+    pub fn forward_modulated(&self, x: Tensor<3>, modulations: &Modulations, row: usize) -> Tensor<3> {
+        self.velocity(x, modulations, row, &mut ())
+    }
+
+    fn velocity<P: Probe>(&self, x: Tensor<3>, modulations: &Modulations, row: usize, probe: &mut P) -> Tensor<3> {
+        let [batch, tokens, _] = x.dims();
+        let positions = self.pos_embed.val();
+        let [_, _, width] = positions.dims();
+        assert_shape!(positions, [1, tokens, width]);
+
+        if P::ACTIVE {
+            probe.see("x_embed", &exact(&self.x_embedder, x.clone()));
+        }
+        let mut h = exact_added(&self.x_embedder, x, &positions); // [B, L, D]
+        probe.see("tokens_in", &h);
         for (i, block) in self.blocks.iter().enumerate() {
             probe.enter("block", Some(i));
-            h = block.forward(h, &condition, probe);
+            h = block.forward(h, modulations.block(i, row), probe);
             probe.exit();
         }
 
-        let rows = linear_rows(&self.final_layer.ada_ln_modulation, condition); // [B, 2D]
-        probe.enter("final", None);
-        probe.see("adaLN", &rows);
-        probe.exit();
-        let h = modulate(normalize(h, EPS), part(&rows, 0, width), part(&rows, 1, width));
-        let v = self.final_layer.linear.forward(h); // [B, L, C]
+        let rows = modulations.last(row);
+        if P::ACTIVE {
+            probe.enter("final", None);
+            probe.see("adaLN", &rows.of_batch(batch));
+            probe.exit();
+        }
+        let h = normalize_modulated(h, EPS, rows.shift_and_scale(0, width));
+        let v = exact(&self.final_layer.linear, h); // [B, L, C]
         probe.see("out", &v);
         v
     }
@@ -313,7 +339,7 @@ impl Sit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Distribution;
+    use burn::tensor::{Distribution, s};
 
     fn tiny() -> SitConfig {
         SitConfig { tokens: 5, channels: 3, width: 16, depth: 2, heads: 2, classes: 4, ..SitConfig::xl() }

@@ -8,8 +8,9 @@ use burn::nn::Linear;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, assert_shape, s};
 
-use super::precision::{linear, matmul};
-use super::{LayerNorm, Probe, linear_normal, rope};
+use super::precision::matmul;
+use super::{LayerNorm, Probe, linear, linear_normal, rope};
+use crate::kernels::{self, HeadNorm};
 
 /// Sizes of an [`Attention`].
 #[derive(Config, Debug)]
@@ -63,7 +64,20 @@ pub struct Rotary {
 impl Attention {
     /// `[B, T, D] -> [B, T, D]`; every token attends to every token.
     pub fn forward(&self, x: Tensor<3>, rotary: Option<&Rotary>, probe: &mut impl Probe) -> Tensor<3> {
-        let [q, k, v] = split_heads(linear(&self.qkv, x), self.heads); // [B, A, T, d] each
+        linear(&self.proj, self.mixed(x, rotary, probe))
+    }
+
+    /// What the last layer reads: values mixed by the attention, heads side by side, `[B, T, D] -> [B, T, D]`.
+    pub fn mixed<P: Probe>(&self, x: Tensor<3>, rotary: Option<&Rotary>, probe: &mut P) -> Tensor<3> {
+        let qkv = linear(&self.qkv, x); // [B, T, 3D]
+        let qkv = match P::ACTIVE {
+            true => qkv,
+            false => match self.by_kernel(qkv, rotary) {
+                Ok(mixed) => return mixed,
+                Err(qkv) => qkv,
+            },
+        };
+        let [q, k, v] = split_heads(qkv, self.heads); // [B, A, T, d] each
         let norm = |norm: &Option<LayerNorm>, x: Tensor<4>| match norm {
             Some(norm) => norm.forward(x),
             None => x,
@@ -76,7 +90,16 @@ impl Attention {
             k = turn(k, rotary, ["k_in", "k_out"], probe);
             probe.exit();
         }
-        linear(&self.proj, attend(scores(q, k), v))
+        attend(scores(q, k), v)
+    }
+
+    fn by_kernel(&self, qkv: Tensor<3>, rotary: Option<&Rotary>) -> Result<Tensor<3>, Tensor<3>> {
+        let rotary = rotary.map(|rotary| (&rotary.table, rotary.first));
+        let (Some(q), Some(k)) = (&self.q_norm, &self.k_norm) else {
+            return kernels::attention(qkv, self.heads, HeadNorm::None, rotary);
+        };
+        let rows = [q.weight.val(), q.bias.val(), k.weight.val(), k.bias.val()];
+        kernels::attention(qkv, self.heads, HeadNorm::Layer(rows.each_ref(), q.eps()), rotary)
     }
 }
 

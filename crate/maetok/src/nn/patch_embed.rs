@@ -3,6 +3,8 @@
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor, assert_shape};
 
+use crate::kernels::{self, Activation, Residual};
+
 /// The official patch embedding, a convolution whose stride is its kernel, computed as one matrix product.
 #[derive(Module, Debug)]
 pub struct PatchEmbed {
@@ -37,9 +39,11 @@ impl PatchEmbed {
         let weight = self.proj.weight.val();
         let [width, channels, patch, _] = weight.dims();
         let [batch, ..] = image.dims();
-        let patches = self.patches(image);
+        let patches = kernels::patch_rows(&image, patch).unwrap_or_else(|| self.patches(image));
         let weight = weight.reshape([width, channels * patch * patch]).transpose(); // [3*p*p, D]
-        let tokens = patches.matmul(weight) + self.proj.bias.val().unsqueeze(); // [B*N, D]
+        let bias = self.proj.bias.val();
+        let tokens = kernels::linear(&patches, &weight, Some(&bias), Activation::Identity, Residual::None)
+            .unwrap_or_else(|| patches.matmul(weight) + bias.unsqueeze()); // [B*N, D]
         let [rows, _] = tokens.dims();
         tokens.reshape([batch, rows / batch, width])
     }

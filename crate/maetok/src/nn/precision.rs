@@ -12,7 +12,7 @@
 use std::cell::Cell;
 
 use burn::nn::Linear;
-use burn::tensor::module::linear as product;
+use burn::tensor::module::linear;
 use burn::tensor::{FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -44,11 +44,11 @@ pub fn within<T>(precision: Precision, work: impl FnOnce() -> T) -> T {
 }
 
 /// `layer` applied to `[.., D]`, in the current precision; the result comes back as f32, its bias is added in f32.
-pub(crate) fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
+pub(super) fn product<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
     if CURRENT.get() == Precision::F32 {
         return layer.forward(x);
     }
-    let y = product(x.cast(FloatDType::BF16), layer.weight.val().cast(FloatDType::BF16), None).cast(FloatDType::F32);
+    let y = linear(x.cast(FloatDType::BF16), layer.weight.val().cast(FloatDType::BF16), None).cast(FloatDType::F32);
     match &layer.bias {
         Some(bias) => y + bias.val().unsqueeze(),
         None => y,
@@ -83,7 +83,7 @@ mod tests {
         let x = Tensor::<3>::random([2, 5, 32], Distribution::Normal(0.0, 1.0), &device);
         let y = Tensor::<3>::random([2, 32, 7], Distribution::Normal(0.0, 1.0), &device);
         let layer = linear_xavier(32, 16, &device);
-        let both = || (linear(&layer, x.clone()), matmul(x.clone(), y.clone()));
+        let both = || (product(&layer, x.clone()), matmul(x.clone(), y.clone()));
         let (exact, rounded) = (both(), within(Precision::Bf16, both));
         assert_eq!((rounded.0.dtype(), rounded.1.dtype()), (DType::F32, DType::F32));
         for (difference, size) in [
@@ -100,7 +100,7 @@ mod tests {
         let device = Device::flex().autodiff();
         let layer = linear_xavier(8, 4, &device);
         let x = Tensor::<2>::random([3, 8], Distribution::Normal(0.0, 1.0), &device);
-        let y = within(Precision::Bf16, || linear(&layer, x.clone()));
+        let y = within(Precision::Bf16, || product(&layer, x.clone()));
         let gradients = y.sum().backward();
         let got = layer.weight.val().grad(&gradients).expect("a gradient by the weights");
         assert_eq!(got.dtype(), DType::F32);

@@ -5,6 +5,9 @@
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor};
 
+use super::modulate;
+use crate::kernels::{self, Modulation, Norm};
+
 /// See the module text. Field names are the checkpoint's keys.
 #[derive(Module, Debug)]
 pub struct RmsNorm {
@@ -21,8 +24,26 @@ impl RmsNorm {
 
     /// `[.., D] -> [.., D]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        if let Some(y) = kernels::norm(&x, Norm::Rms(&self.weight.val()), self.eps, Modulation::None) {
+            return y;
+        }
         let size = (x.clone().square().mean_dim(D - 1) + self.eps).sqrt(); // [.., 1]
         x / size * self.weight.val().unsqueeze()
+    }
+}
+
+impl RmsNorm {
+    /// Added to the mean square.
+    pub(crate) fn eps(&self) -> f64 {
+        self.eps
+    }
+
+    /// [`forward`](Self::forward), then the modulation: `[B, T, D] -> [B, T, D]`.
+    pub(crate) fn modulated(&self, x: Tensor<3>, modulation: Modulation<'_>) -> Tensor<3> {
+        match kernels::norm(&x, Norm::Rms(&self.weight.val()), self.eps, modulation) {
+            Some(y) => y,
+            None => modulate(self.forward(x), modulation),
+        }
     }
 }
 

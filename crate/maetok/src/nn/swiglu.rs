@@ -8,8 +8,9 @@ use burn::nn::Linear;
 use burn::tensor::activation::silu;
 use burn::tensor::{Device, Tensor, s};
 
-use super::linear_xavier;
-use super::precision::linear;
+use super::{linear, linear_xavier};
+use crate::kernels::Residual;
+use crate::nn::linear::added;
 
 /// See the module text. Field names are the checkpoint's keys.
 #[derive(Module, Debug)]
@@ -28,11 +29,16 @@ impl SwiGlu {
 
     /// `[B, T, D] -> [B, T, D]`.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        self.added(x, Residual::None)
+    }
+
+    /// `residual + gate * forward(x)`.
+    pub(crate) fn added(&self, x: Tensor<3>, residual: Residual<'_>) -> Tensor<3> {
         let both = linear(&self.w12, x); // [B, T, 2 hidden]
         let [_, _, double] = both.dims();
         let gate = both.clone().slice(s![.., .., ..double / 2]);
         let value = both.slice(s![.., .., double / 2..]);
-        linear(&self.w3, silu(gate) * value)
+        added(&self.w3, silu(gate) * value, residual)
     }
 }
 

@@ -105,6 +105,13 @@ impl Trajectory {
         &self.x
     }
 
+    /// The next times, at most `count`, at which the model will be asked: of Heun's two questions in a step, the second
+    /// is about the time of the next step.
+    pub fn coming(&self, count: usize) -> &[f64] {
+        let rest = &self.times[self.taken..self.steps().max(self.taken)];
+        &rest[..count.min(rest.len())]
+    }
+
     /// Takes one step; `None` when the run is over. `noise` is called for standard normal values, by the SDE only.
     ///
     /// # Errors

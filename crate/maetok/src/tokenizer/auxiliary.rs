@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{TokenizerConfig, VitSize};
 use super::decoder::{Decoder, DecoderLayout};
+use crate::nn::exact;
 
 /// What an auxiliary decoder predicts for every patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,12 +98,12 @@ pub struct AuxiliaryDecoder {
 impl AuxiliaryDecoder {
     /// `[B, L, C] -> [B, N, target]`.
     pub fn forward(&self, z: Tensor<3>) -> Tensor<3> {
-        self.to_pixel.forward(self.tokens(z))
+        exact(&self.to_pixel, self.tokens(z))
     }
 
     /// What the linear head reads, `[B, L, C] -> [B, N, D]`.
     pub(crate) fn tokens(&self, z: Tensor<3>) -> Tensor<3> {
-        let latents = self.post_quant_conv.forward(z.clone());
+        let latents = exact(&self.post_quant_conv, z.clone());
         self.decoder.forward(latents, z, None, &mut ())
     }
 }

@@ -34,7 +34,7 @@ use burn::tensor::{Bool, Device, Tensor, assert_shape, s};
 use self::decoder::{Decoder, DecoderLayout};
 use self::encoder::Encoder;
 use crate::Result;
-use crate::nn::{DropPath, Probe, unpatchify};
+use crate::nn::{DropPath, Probe, exact, unpatchify};
 
 impl TokenizerConfig {
     /// Builds a tokenizer with fresh weights, drawn as the official code draws them.
@@ -139,7 +139,7 @@ impl Tokenizer {
         probe.enter("enc", None);
         let h = self.encoder.forward(image, hidden, probe); // [B, L, D]
         probe.exit();
-        let values = self.quant_conv.forward(h); // [B, L, C] or [B, L, 2C]
+        let values = exact(&self.quant_conv, h); // [B, L, C] or [B, L, 2C]
         probe.see("quant_out", &values);
         values
     }
@@ -175,14 +175,14 @@ impl Tokenizer {
     }
 
     fn tokens(&self, z: Tensor<3>, drop_path: Option<&DropPath>, probe: &mut impl Probe) -> Tensor<3> {
-        let latents = self.post_quant_conv.forward(z.clone()); // [B, L, D]
+        let latents = exact(&self.post_quant_conv, z.clone()); // [B, L, D]
         probe.see("post_quant", &latents);
         self.decoder.forward(latents, z, drop_path, probe) // [B, N, D]
     }
 
     fn picture(&self, tokens: Tensor<3>, probe: &mut impl Probe) -> Tensor<4> {
         let to_pixel = self.decoder.to_pixel.as_ref().expect("the pixel decoder has its last layer");
-        let pixels = to_pixel.model.forward(tokens); // [B, N, 3*p*p]
+        let pixels = exact(&to_pixel.model, tokens); // [B, N, 3*p*p]
         probe.see("pixels_flat", &pixels);
         unpatchify(pixels, self.patch_size)
     }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::masking::masked_count;
 use super::{Tokenizer, TokenizerConfig};
 use crate::checkpoint;
+use crate::kernels::{self, Route};
 use crate::nn::Probe as _;
 use crate::nn::probe::Recorder;
 
@@ -56,6 +57,15 @@ fn check_all_stages(name: &str, on: &TestDevice) {
     let recon = tokenizer.decode_probed(z.clone(), &mut recorder);
     let mut seen = check_stages(&acts, on, &recorder, "");
     acts.assert_close("recon", on, &recon, Tolerance::WHOLE_MODEL);
+    // With nobody looking, steps are joined, and on a GPU they are kernels.
+    for route in [Route::Plain, Route::Registers, Route::Tiles] {
+        let (z, recon) = kernels::within(route, || {
+            let z = tokenizer.encode(image.clone(), None);
+            (z.clone(), tokenizer.decode(z))
+        });
+        acts.assert_close("z", on, &z, Tolerance::WHOLE_MODEL);
+        acts.assert_close("recon", on, &recon, Tolerance::WHOLE_MODEL);
+    }
     seen.extend(["in.image", "recon"].map(str::to_owned));
 
     let stage = |name: &str| &recorder.stages.iter().find(|(n, _)| n == name).expect(name).1;

@@ -9,14 +9,16 @@
 use burn::module::{Initializer, Module, Param};
 use burn::nn::Linear;
 use burn::tensor::activation::silu;
-use burn::tensor::{Device, Tensor, s};
+use burn::tensor::{Device, Tensor};
 
 use super::config::VitSize;
+use crate::kernels::{Gate, Modulation, Residual};
 use crate::nn::attention::Rotary;
 use crate::nn::drop_path::Branch;
+use crate::nn::linear::added;
 use crate::nn::{
-    Attention, AttentionConfig, DropPath, Gelu, LayerNorm, LayerScale, Mlp, MlpConfig, Probe, RopeTable, linear_zero,
-    normalize,
+    Attention, AttentionConfig, DropPath, Gelu, LayerNorm, LayerScale, Mlp, MlpConfig, Probe, RopeTable, exact, linear,
+    linear_zero, modulate, normalize, normalize_modulated,
 };
 
 /// Epsilon of every layer norm in the ViTs.
@@ -82,68 +84,108 @@ impl Block {
     fn forward(&self, x: Tensor<3>, index: usize, pass: &Pass<'_>, probe: &mut impl Probe) -> Tensor<3> {
         let [_, _, width] = x.dims();
         let rotary = pass.rope.map(|rope| Rotary { table: rope.block(index), first: pass.first });
-        let kept = |branch: Branch, x: Tensor<3>| match pass.drop_path {
-            Some(drop_path) => drop_path.apply(index, branch, x),
-            None => x,
-        };
-        let modulation = self.ada_ln_modulation.as_ref().zip(pass.condition).map(|(linear, condition)| {
-            let rows = linear.forward(condition.clone()); // [B, L, 4D]
+        let table = self.ada_ln_modulation.as_ref().zip(pass.condition).map(|(layer, condition)| {
+            let rows = exact(layer, condition.clone()); // [B, L, 4D]
             probe.see("adaLN", &rows);
             rows
         });
-        let part = |i: usize| modulation.as_ref().map(|m| m.clone().slice(s![.., .., i * width..(i + 2) * width]));
+        let close = |end: BranchEnd<'_>, inner, x, probe: &mut _| end.close(inner, x, (index, pass.drop_path), probe);
 
-        let u = norm(&self.norm1, x.clone());
-        probe.see("norm1", &u);
-        let branch = self.attn.forward(modulate(u, part(0)), rotary.as_ref(), probe);
-        probe.see("attn", &branch);
-        let branch = scale(&self.ls1, branch);
-        probe.see("ls1", &branch);
-        let x = x + kept(Branch::Attention, branch); // [B, T, D]
+        let u = norm(&self.norm1, x.clone(), table.as_ref(), 0, Some("norm1"), probe);
+        let inner = self.attn.mixed(u, rotary.as_ref(), probe);
+        let end = BranchEnd {
+            branch: Branch::Attention,
+            last: &self.attn.proj,
+            scale: self.ls1.as_ref(),
+            names: ["attn", "ls1"].map(Some),
+        };
+        let x = close(end, inner, x, probe); // [B, T, D]
 
-        let u = norm(&self.norm2, x.clone());
-        let branch = self.mlp.forward(modulate(u, part(2)));
-        probe.see("mlp", &branch);
-        let x = x + kept(Branch::Mlp, scale(&self.ls2, branch)); // [B, T, D]
+        let u = norm(&self.norm2, x.clone(), table.as_ref(), 2 * width, None, probe);
+        let inner = self.mlp.hidden(u);
+        let end = BranchEnd {
+            branch: Branch::Mlp,
+            last: &self.mlp.fc2,
+            scale: self.ls2.as_ref(),
+            names: [Some("mlp"), None],
+        };
+        let x = close(end, inner, x, probe); // [B, T, D]
         probe.see("out", &x);
         x
     }
 }
 
-fn scale(layer_scale: &Option<LayerScale>, x: Tensor<3>) -> Tensor<3> {
-    match layer_scale {
-        Some(layer_scale) => layer_scale.forward(x),
-        None => x,
+/// What closes a branch: its last layer, its LayerScale, and the way back to the tokens.
+struct BranchEnd<'a> {
+    branch: Branch,
+    last: &'a Linear,
+    scale: Option<&'a LayerScale>,
+    /// Stages after the layer and after the scale.
+    names: [Option<&'static str>; 2],
+}
+
+impl BranchEnd<'_> {
+    /// `x + scale * last(inner)`, in one step where nobody looks and nothing is dropped: `[B, T, D]`.
+    fn close<P: Probe>(
+        self,
+        inner: Tensor<3>,
+        x: Tensor<3>,
+        (index, drop_path): (usize, Option<&DropPath>),
+        probe: &mut P,
+    ) -> Tensor<3> {
+        if !P::ACTIVE && drop_path.is_none() {
+            let gamma = self.scale.map(|scale| scale.gamma.val());
+            return added(
+                self.last,
+                inner,
+                match &gamma {
+                    Some(gamma) => Residual::Gated(&x, Gate::Channels(gamma)),
+                    None => Residual::Added(&x),
+                },
+            );
+        }
+        let mut see = |name: Option<&'static str>, tensor: &Tensor<3>| {
+            if let Some(name) = name {
+                probe.see(name, tensor);
+            }
+        };
+        let branch = linear(self.last, inner);
+        see(self.names[0], &branch);
+        let branch = match self.scale {
+            Some(scale) => scale.forward(branch),
+            None => branch,
+        };
+        see(self.names[1], &branch);
+        x + match drop_path {
+            Some(drop_path) => drop_path.apply(index, self.branch, branch),
+            None => branch,
+        }
     }
 }
 
-fn norm(affine: &Option<LayerNorm>, x: Tensor<3>) -> Tensor<3> {
+/// The affine norm, or the one without parameters, modulated from column `at` of the table of latents on.
+fn norm<P: Probe>(
+    affine: &Option<LayerNorm>,
+    x: Tensor<3>,
+    table: Option<&Tensor<3>>,
+    at: usize,
+    name: Option<&'static str>,
+    probe: &mut P,
+) -> Tensor<3> {
+    let modulation = table.map_or(Modulation::None, |table| Modulation::Latents { table, at });
     match affine {
-        Some(affine) => affine.forward(x),
-        None => normalize(x, EPS),
+        None if !P::ACTIVE => normalize_modulated(x, EPS, modulation),
+        affine => {
+            let u = match affine {
+                Some(affine) => affine.forward(x),
+                None => normalize(x, EPS),
+            };
+            if let Some(name) = name {
+                probe.see(name, &u);
+            }
+            modulate(u, modulation)
+        }
     }
-}
-
-fn modulate(x: Tensor<3>, modulation: Option<Tensor<3>>) -> Tensor<3> {
-    match modulation {
-        Some(modulation) => modulate_latents(x, modulation),
-        None => x,
-    }
-}
-
-/// The last `L` tokens become `u * scale + shift`, without "1 +"; the others pass.
-///
-/// # Shapes
-/// - `x`: `[B, T, D]`
-/// - `modulation`: `[B, L, 2D]`, shift then scale
-fn modulate_latents(x: Tensor<3>, modulation: Tensor<3>) -> Tensor<3> {
-    let [_, tokens, width] = x.dims();
-    let [_, latents, _] = modulation.dims();
-    let shift = modulation.clone().slice(s![.., .., ..width]);
-    let scale = modulation.slice(s![.., .., width..]);
-    let others = x.clone().slice(s![.., ..tokens - latents, ..]);
-    let modulated = x.slice(s![.., tokens - latents.., ..]) * scale + shift;
-    Tensor::cat(vec![others, modulated], 1)
 }
 
 /// Runs `blocks` one after the other, `[B, T, D] -> [B, T, D]`.
@@ -182,19 +224,23 @@ impl FinalNorm {
 
     /// All tokens, latents included, `[B, T, D] -> [B, T, D]`.
     pub fn forward(&self, x: Tensor<3>, condition: Option<&Tensor<3>>) -> Tensor<3> {
-        let modulation = self.ada_ln_modulation.as_ref().zip(condition).map(|(l, c)| l.forward(c.clone()));
-        match modulation {
-            Some(modulation) => modulate_latents(normalize(x, EPS), modulation),
+        match self.ada_ln_modulation.as_ref().zip(condition) {
+            Some((layer, condition)) => {
+                let table = exact(layer, condition.clone()); // [B, L, 2D]
+                normalize_modulated(x, EPS, Modulation::Latents { table: &table, at: 0 })
+            }
             None => self.forward_image(x),
         }
     }
 
     /// Image tokens only, which no modulation touches.
     pub fn forward_image(&self, x: Tensor<3>) -> Tensor<3> {
-        let x = normalize(x, EPS);
         match (&self.weight, &self.bias) {
-            (Some(weight), Some(bias)) => x * weight.val().unsqueeze() + bias.val().unsqueeze(),
-            _ => x,
+            (Some(weight), Some(bias)) => {
+                let (weight, bias) = (weight.val(), bias.val());
+                normalize_modulated(x, EPS, Modulation::Affine { weight: &weight, bias: &bias })
+            }
+            _ => normalize(x, EPS),
         }
     }
 }
@@ -202,18 +248,4 @@ impl FinalNorm {
 /// `silu(z)`, the signal that every modulation of the decoder reads.
 pub(super) fn condition(z: Tensor<3>) -> Tensor<3> {
     silu(z)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn modulation_touches_latent_rows_only() {
-        let device = Device::flex();
-        let x = Tensor::<3>::ones([1, 5, 2], &device);
-        let modulation = Tensor::<3>::from_floats([[[10.0, 20.0, 2.0, 3.0], [0.0, 0.0, 1.0, 1.0]]], &device);
-        let y: Vec<f32> = modulate_latents(x, modulation).into_data().try_to_vec().unwrap();
-        assert_eq!(y, [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 12.0, 23.0, 1.0, 1.0]);
-    }
 }

@@ -1,0 +1,214 @@
+//! How fast is it here? The stopwatch behind `maetok bench` and the page of benchmarks.
+//!
+//! A figure is a list of times of the same work, each to the moment when its result was read back. Work that is shorter
+//! than a clock can tell is repeated within each time. Nothing here says what is fast: a speed is a ratio to something
+//! measured in the same run.
+
+use burn::tensor::{Device, Distribution, Tensor};
+use serde::Serialize;
+
+use crate::kernels::{self, Activation, Residual, Route, launches, probe, within};
+use crate::pipeline::{Pipeline, SampleRequest};
+use crate::{Error, Result};
+
+/// Times of one piece of work.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Figure {
+    /// Which work.
+    pub name: String,
+    /// Seconds of one repetition, in the order of the runs.
+    pub seconds: Vec<f64>,
+    /// Floating-point operations of one repetition; 0 where nobody counted.
+    pub flop: u64,
+    /// Bytes read and written by one repetition; 0 where nobody counted.
+    pub bytes: u64,
+    /// Dispatches of our kernels in one repetition.
+    pub dispatches: u64,
+}
+
+impl Figure {
+    /// The middle one of the times.
+    ///
+    /// # Panics
+    /// If there are none.
+    pub fn median(&self) -> f64 {
+        let mut sorted = self.seconds.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted[sorted.len() / 2]
+    }
+
+    /// Thousand million floating-point operations a second, at the median.
+    pub fn gflops(&self) -> f64 {
+        self.flop as f64 / self.median() / 1e9
+    }
+}
+
+/// How to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Times of each work, after one that does not count.
+    pub runs: usize,
+    /// Least length of a time in seconds: some browsers' clocks move in steps of a tenth.
+    pub at_least: f64,
+}
+
+/// Times `work`, which returns when its result is there. `clock` gives seconds.
+///
+/// # Errors
+/// Those of `work`.
+pub async fn time(
+    name: &str,
+    plan: Plan,
+    clock: &impl Fn() -> f64,
+    mut work: impl AsyncFnMut() -> Result<()>,
+) -> Result<Figure> {
+    work().await?;
+    let (before, start) = (launches(), clock());
+    work().await?;
+    let (dispatches, once) = (launches() - before, clock() - start);
+    let repeats = if once > 0.0 { (plan.at_least / once).ceil().clamp(1.0, 10_000.0) } else { 1000.0 };
+    let mut seconds = Vec::with_capacity(plan.runs);
+    for _ in 0..plan.runs {
+        let start = clock();
+        for _ in 0..repeats as usize {
+            work().await?;
+        }
+        seconds.push((clock() - start) / repeats);
+    }
+    Ok(Figure { name: name.to_owned(), seconds, flop: 0, bytes: 0, dispatches })
+}
+
+/// Encoding, decoding, one guided step, and a whole picture of 25 steps.
+///
+/// # Errors
+/// If the device fails.
+pub async fn model(pipeline: &Pipeline, plan: Plan, clock: &impl Fn() -> f64) -> Result<Vec<Figure>> {
+    let side = pipeline.image_size() as u32;
+    let picture =
+        image::RgbImage::from_fn(side, side, |x, y| image::Rgb([(x * 7) as u8, (y * 5) as u8, (x ^ y) as u8]));
+    let latents = pipeline.encode(&picture).await?;
+    let mut figures = vec![
+        time("encode", plan, clock, async || pipeline.encode(&picture).await.map(drop)).await?,
+        time("decode", plan, clock, async || pipeline.decode(&latents).await.map(drop)).await?,
+    ];
+    if pipeline.has_generator() {
+        // Long enough that no measurement of a step comes to its end; the modulations of its first steps come before.
+        let mut run = pipeline.start(SampleRequest { steps: 1000, ..SampleRequest::default() })?;
+        let step = async || {
+            if pipeline.step(&mut run).await?.is_none() {
+                run = pipeline.start(run.request().clone())?;
+            }
+            Ok(())
+        };
+        figures.push(time("step", plan, clock, step).await?);
+        let request = SampleRequest::default();
+        let picture = async || pipeline.sample(request.clone(), |_| ()).await.map(drop);
+        figures.push(time("picture of 25 steps", Plan { at_least: 0.0, ..plan }, clock, picture).await?);
+    }
+    Ok(figures)
+}
+
+/// Rows, columns in and columns out of a linear layer.
+pub type Layer = (usize, usize, usize);
+
+/// A linear layer with bias, by `route`.
+///
+/// # Errors
+/// If the device fails.
+pub async fn layer(
+    device: &Device,
+    (m, k, n): Layer,
+    route: Route,
+    plan: Plan,
+    clock: &impl Fn() -> f64,
+) -> Result<Figure> {
+    let random = |shape| Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), device);
+    let (x, w) = (random([m, k]), random([k, n]));
+    let bias = Tensor::<1>::zeros([n], device);
+    let once = || {
+        within(route, || {
+            kernels::linear(&x, &w, Some(&bias), Activation::Identity, Residual::None)
+                .unwrap_or_else(|| x.clone().matmul(w.clone()) + bias.clone().unsqueeze())
+        })
+    };
+    let name = format!("linear {m} x {k} x {n}, {route:?}");
+    let figure = time(&name, plan, clock, async || done(once()).await).await?;
+    Ok(Figure { flop: (2 * m * k * n) as u64, bytes: (4 * (m * k + k * n + m * n)) as u64, ..figure })
+}
+
+/// The adapter's roofs: multiply-adds, and a copy of 64 MiB. Empty where no kernel runs.
+///
+/// # Errors
+/// If the device fails.
+pub async fn roofs(device: &Device, plan: Plan, clock: &impl Fn() -> f64) -> Result<Vec<Figure>> {
+    const LANES: u32 = 1 << 14;
+    let x = Tensor::<1>::zeros([1 << 23], device);
+    let Some((_, first)) = probe::multiply_adds(&x, LANES, 1) else { return Ok(Vec::new()) };
+    let mut rounds = 64;
+    // Long enough to time, short enough for the watchdog of a slow adapter.
+    loop {
+        let start = clock();
+        done_1(probe::multiply_adds(&x, LANES, rounds).expect("it ran before").0).await?;
+        if clock() - start > 0.05 || rounds >= 1 << 16 {
+            break;
+        }
+        rounds *= 4;
+    }
+    let adds = async || done_1(probe::multiply_adds(&x, LANES, rounds).expect("it ran before").0).await;
+    let adds = time("multiply-adds", plan, clock, adds).await?;
+    let copy = async || done_1(probe::copied(&x).expect("kernels run here")).await;
+    let copy = time("copy", plan, clock, copy).await?;
+    Ok(vec![Figure { flop: first * u64::from(rounds), ..adds }, Figure { bytes: 2 * 4 * (1 << 23), ..copy }])
+}
+
+/// Waits until `result` has been computed: reads one of its numbers.
+async fn done(result: Tensor<2>) -> Result<()> {
+    let [_, n] = result.dims();
+    done_1(result.slice([0..1, 0..n]).flatten(0, 1)).await
+}
+
+async fn done_1(result: Tensor<1>) -> Result<()> {
+    let one = result.slice([0..1]).into_data_async().await;
+    one.map(drop).map_err(|e| Error::Device { reason: e.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    const QUICK: Plan = Plan { runs: 3, at_least: 0.0 };
+
+    #[test]
+    fn the_median_is_the_middle_time_and_speeds_follow_from_it() {
+        let seconds = vec![0.9, 0.1, 0.5];
+        let figure = Figure { name: String::new(), seconds, flop: 1_000_000_000, bytes: 0, dispatches: 0 };
+        assert_eq!((figure.median(), figure.gflops()), (0.5, 2.0));
+    }
+
+    #[test]
+    fn short_work_is_repeated_until_the_clock_can_tell() {
+        let mut calls = 0;
+        let now = std::cell::Cell::new(0.0);
+        let clock = || now.get();
+        let work = async || {
+            calls += 1;
+            now.set(now.get() + 0.25);
+            Ok(())
+        };
+        let plan = Plan { runs: 2, at_least: 1.0 };
+        let figure = pollster::block_on(time("work", plan, &clock, work)).unwrap();
+        assert_eq!((figure.seconds, calls), (vec![0.25, 0.25], 2 + 2 * 4));
+    }
+
+    #[test]
+    fn a_layer_is_timed_on_every_device_and_roofs_where_kernels_run() {
+        let start = Instant::now();
+        let clock = || start.elapsed().as_secs_f64();
+        for on in maetok_tests::devices() {
+            let gpu = on.label != "cpu";
+            let figure = pollster::block_on(layer(&on.device, (8, 16, 12), Route::Registers, QUICK, &clock)).unwrap();
+            assert!(figure.gflops() > 0.0 && figure.dispatches == u64::from(gpu), "{figure:?} on {}", on.label);
+        }
+    }
+}

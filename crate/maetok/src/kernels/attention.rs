@@ -1,0 +1,152 @@
+//! Softmax attention over projected queries, keys and values.
+
+use burn::tensor::Tensor;
+use maetok_shaders::attention::{ATTENTION, Attention, LAYER_NORM, NO_NORM, PREPARE, Prepare, RMS_NORM, TILED, Tiled};
+use maetok_shaders::grid;
+
+use super::choice::{self, Family};
+use super::launch::{Buffer, launch};
+use super::linear::number;
+
+/// Largest head size that the kernels hold in registers.
+const MAX_HEAD: usize = 128;
+/// Most heads, samples, or groups of 32 queries of one dispatch.
+const MAX_GROUPS: usize = 65_535;
+
+/// Norm of queries and keys over the head size.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum HeadNorm<'a> {
+    /// None.
+    #[default]
+    None,
+    /// Layer norm. Weight and bias for queries, then for keys, `[d]` each.
+    Layer([&'a Tensor<1>; 4], f64),
+    /// RMS norm. Weight for queries, then for keys, `[d]` each.
+    Rms([&'a Tensor<1>; 2], f64),
+}
+
+/// Norms, rotary positions and attention of all heads; where no kernel can, `Err` gives `qkv` back.
+///
+/// # Shapes
+/// - `qkv`: `[B, T, 3D]`, in the order q, k, v, heads side by side in each
+/// - `rotary`: cosines and sines, `[A, N, d/2]` or `[1, N, d/2]`, and the index of the first token that turns
+/// - returns `[B, T, D]`
+///
+/// # Errors
+/// `qkv`, unchanged.
+///
+/// # Panics
+/// If `3D` is not a multiple of three times `heads`.
+pub fn attention(
+    qkv: Tensor<3>,
+    heads: usize,
+    norm: HeadNorm<'_>,
+    rotary: Option<(&(Tensor<3>, Tensor<3>), usize)>,
+) -> Result<Tensor<3>, Tensor<3>> {
+    match prepared(&qkv, heads, norm, rotary) {
+        Some(plan) => Ok(plan.run(qkv)),
+        None => Err(qkv),
+    }
+}
+
+/// Everything about a call but `qkv`, once it is known that kernels can do it.
+struct Plan {
+    family: Family,
+    shape: [usize; 3],
+    tables: Option<(Buffer, Buffer)>,
+    affine: Option<Buffer>,
+    prepare: Prepare,
+}
+
+fn prepared(
+    qkv: &Tensor<3>,
+    heads: usize,
+    norm: HeadNorm<'_>,
+    rotary: Option<(&(Tensor<3>, Tensor<3>), usize)>,
+) -> Option<Plan> {
+    let [batch, tokens, triple] = qkv.dims();
+    assert_eq!(triple % (3 * heads), 0, "{triple} columns for {heads} heads");
+    let dim = triple / (3 * heads);
+    let few = [batch, tokens.div_ceil(32), heads].iter().all(|count| (1..=MAX_GROUPS).contains(count));
+    if !dim.is_multiple_of(4) || !(4..=MAX_HEAD).contains(&dim) || !few {
+        return None;
+    }
+    let device = Buffer::of(qkv)?.device().clone();
+    let family = choice::attention(&device, !matches!(norm, HeadNorm::None))?;
+    let (kind, eps, affine) = match norm {
+        HeadNorm::None => (NO_NORM, 0.0, None),
+        HeadNorm::Layer(rows, eps) => (LAYER_NORM, eps, Some(rows.map(Tensor::clone))),
+        // The kernel has a row for a bias, which RMS norm does not read.
+        HeadNorm::Rms([q, k], eps) => (RMS_NORM, eps, Some([q, q, k, k].map(Tensor::clone))),
+    };
+    let affine = match affine {
+        Some(rows) => Some(Buffer::of(&Tensor::stack::<2>(rows.to_vec(), 0))?),
+        None => None,
+    };
+    let (tables, first, patches, table_heads) = match rotary {
+        Some(((cos, sin), first)) => {
+            let [table_heads, patches, half] = cos.dims();
+            assert!(2 * half == dim && first + patches <= tokens && [1, heads].contains(&table_heads), "rotary table");
+            (Some((Buffer::of(cos)?, Buffer::of(sin)?)), first, patches, table_heads)
+        }
+        None => (None, 0, 0, 1),
+    };
+    let prepare = Prepare {
+        rows: number(batch * tokens * 2 * heads)?,
+        tokens: number(tokens)?,
+        heads: number(heads)?,
+        dim: number(dim)?,
+        first: number(first)?,
+        patches: number(patches)?,
+        table_heads: number(table_heads)?,
+        norm: kind,
+        eps: eps as f32,
+    };
+    Some(Plan { family, shape: [batch, tokens, heads * dim], tables, affine, prepare })
+}
+
+impl Plan {
+    fn run(self, qkv: Tensor<3>) -> Tensor<3> {
+        let Prepare { tokens, heads, dim, first, patches, table_heads, norm, .. } = self.prepare;
+        let scale = f64::from(dim).powf(-0.5) as f32;
+        let [batch, ..] = self.shape;
+        let head = HEADS[dim as usize / 4 - 1];
+        let (cos, sin) = self.tables.as_ref().map_or((None, None), |(cos, sin)| (Some(cos), Some(sin)));
+        let groups = maetok_shaders::attention::grid(batch as u32, tokens, heads);
+        if self.family == Family::AttentionTiled {
+            let qkv = Buffer::of(&qkv).expect("it was one before");
+            let y = qkv.fresh(self.shape);
+            let params = Tiled { tokens, heads, scale, first, patches, table_heads };
+            launch(&TILED, &[("HEAD", head)], groups, &[Some(&qkv), cos, sin, Some(&y)], &params.words());
+            return y.tensor();
+        }
+        let qkv = if norm != NO_NORM || patches > 0 { self.prepare_in_place(qkv, cos, sin) } else { buffer(qkv) };
+        let y = qkv.fresh(self.shape);
+        let params = Attention { tokens, heads, scale };
+        launch(&ATTENTION, &[("HEAD", head)], groups, &[Some(&qkv), Some(&y)], &params.words());
+        y.tensor()
+    }
+
+    fn prepare_in_place(&self, qkv: Tensor<3>, cos: Option<&Buffer>, sin: Option<&Buffer>) -> Buffer {
+        let mut qkv = buffer(qkv);
+        if !qkv.is_unshared() {
+            // Somebody else still wants it as it is.
+            qkv = buffer(qkv.tensor::<3>().mul_scalar(1.0));
+        }
+        let groups = u64::from(self.prepare.rows.div_ceil(64));
+        let buffers = [Some(&qkv), cos, sin, self.affine.as_ref()];
+        launch(&PREPARE, &[], grid(groups), &buffers, &self.prepare.words());
+        qkv
+    }
+}
+
+fn buffer(tensor: Tensor<3>) -> Buffer {
+    Buffer::taken(tensor).expect("the caller has looked")
+}
+
+/// Values of the line `HEAD`, for 4, 8, ..
+const HEADS: [&str; MAX_HEAD / 4] = [
+    "4u", "8u", "12u", "16u", "20u", "24u", "28u", "32u", "36u", "40u", "44u", "48u", "52u", "56u", "60u", "64u",
+    "68u", "72u", "76u", "80u", "84u", "88u", "92u", "96u", "100u", "104u", "108u", "112u", "116u", "120u", "124u",
+    "128u",
+];

@@ -1,0 +1,172 @@
+//! Which kernel does a step, on which adapter: a short table, and what was found out about the adapter at hand.
+
+use std::cell::Cell;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{LazyLock, PoisonError, RwLock};
+
+use burn::tensor::Tensor;
+use cubecl::Device;
+
+use super::launch::Buffer;
+
+/// Kernels that stand and fall together in the self-test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// `linear_registers`: no barriers.
+    LinearRegisters,
+    /// `linear_tiles`: tiles in workgroup memory.
+    LinearTiles,
+    /// `vector_matrix`: one to four rows.
+    Vector,
+    /// `layer_norm_rows`: an invocation per row.
+    NormRows,
+    /// `layer_norm`: a workgroup per row.
+    Norm,
+    /// `qk_prepare`, then `attention`: no barriers.
+    Attention,
+    /// `attention_tiled`: tiles in workgroup memory.
+    AttentionTiled,
+    /// `patch_embed`
+    PatchEmbed,
+}
+
+impl Family {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::LinearRegisters,
+        Self::LinearTiles,
+        Self::Vector,
+        Self::NormRows,
+        Self::Norm,
+        Self::Attention,
+        Self::AttentionTiled,
+        Self::PatchEmbed,
+    ];
+
+    /// Name of the file in `shaders/`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LinearRegisters => "linear_registers",
+            Self::LinearTiles => "linear_tiles",
+            Self::Vector => "vector_matrix",
+            Self::NormRows => "layer_norm_rows",
+            Self::Norm => "layer_norm",
+            Self::Attention => "attention",
+            Self::AttentionTiled => "attention_tiled",
+            Self::PatchEmbed => "patch_embed",
+        }
+    }
+}
+
+/// How a piece of work chooses between kernels and plain ops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Route {
+    /// What the table says for the adapter.
+    #[default]
+    ByAdapter,
+    /// The kernels without barriers, whatever the adapter.
+    Registers,
+    /// The kernels with workgroup memory, whatever the adapter.
+    Tiles,
+    /// No kernels of ours: Burn's own.
+    Plain,
+}
+
+thread_local! {
+    static ROUTE: Cell<Route> = const { Cell::new(Route::ByAdapter) };
+}
+
+/// Does `work` by `route`, on this thread; afterwards everything is as it was. For tests and benchmarks.
+pub fn within<T>(route: Route, work: impl FnOnce() -> T) -> T {
+    struct Restore(Route);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ROUTE.set(self.0);
+        }
+    }
+    let _restore = Restore(ROUTE.replace(route));
+    work()
+}
+
+/// What is known of an adapter.
+#[derive(Clone, Debug, Default)]
+pub struct Profile {
+    /// It has workgroups whose invocations truly run side by side: a GPU, not a software adapter.
+    pub hardware: bool,
+    /// What its self-test found wrong.
+    pub disabled: BTreeSet<Family>,
+}
+
+static PROFILES: LazyLock<RwLock<HashMap<Device, Profile>>> = LazyLock::new(RwLock::default);
+
+/// Keeps what is known of the adapter of `device`. A device of which nothing is known counts as a software adapter with
+/// every kernel in order. Does nothing where there are no kernels.
+pub fn remember(device: &burn::tensor::Device, profile: Profile) {
+    if let Some(buffer) = Buffer::of(&Tensor::<1>::zeros([4], device)) {
+        PROFILES.write().unwrap_or_else(PoisonError::into_inner).insert(buffer.device().clone(), profile);
+    }
+}
+
+fn profile<T>(device: &Device, read: impl FnOnce(&Profile) -> T) -> T {
+    let all = PROFILES.read().unwrap_or_else(PoisonError::into_inner);
+    read(all.get(device).unwrap_or(&Profile::default()))
+}
+
+/// Kernels with workgroup tiles win on a GPU. On a software adapter a barrier costs more than the loads it saves.
+fn tiles(device: &Device) -> bool {
+    match ROUTE.get() {
+        Route::Registers => false,
+        Route::Tiles => true,
+        Route::ByAdapter | Route::Plain => profile(device, |profile| profile.hardware),
+    }
+}
+
+/// The first of `families` that is in order on `device`; `None` for plain ops.
+fn first(device: &Device, families: &[Family]) -> Option<Family> {
+    let fine = |family: &&Family| profile(device, |profile| !profile.disabled.contains(family));
+    (ROUTE.get() != Route::Plain).then(|| families.iter().find(fine).copied()).flatten()
+}
+
+/// For a linear layer of `m` rows.
+pub(super) fn linear(device: &Device, m: usize) -> Option<Family> {
+    match (tiles(device), m) {
+        (_, ..=4) => first(device, &[Family::Vector, Family::LinearRegisters]),
+        (true, _) => first(device, &[Family::LinearTiles, Family::LinearRegisters]),
+        (false, _) => first(device, &[Family::LinearRegisters, Family::LinearTiles]),
+    }
+}
+
+/// For a norm.
+pub(super) fn norm(device: &Device) -> Option<Family> {
+    match tiles(device) {
+        true => first(device, &[Family::Norm, Family::NormRows]),
+        false => first(device, &[Family::NormRows, Family::Norm]),
+    }
+}
+
+/// For attention. The tiled kernel has no norms of queries and keys.
+pub(super) fn attention(device: &Device, normed: bool) -> Option<Family> {
+    match tiles(device) && !normed {
+        true => first(device, &[Family::AttentionTiled, Family::Attention]),
+        false if normed => first(device, &[Family::Attention]),
+        false => first(device, &[Family::Attention, Family::AttentionTiled]),
+    }
+}
+
+/// For patches.
+pub(super) fn patches(device: &Device) -> Option<Family> {
+    first(device, &[Family::PatchEmbed])
+}
+
+thread_local! {
+    static LAUNCHES: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Dispatches of our kernels by this thread so far.
+pub fn launches() -> u64 {
+    LAUNCHES.get()
+}
+
+pub(super) fn count_launch() {
+    LAUNCHES.set(LAUNCHES.get() + 1);
+}

@@ -1,0 +1,139 @@
+//! From tensors to a dispatch and back: the only place that knows Burn's internal side.
+
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use burn::backend::{BackendTensor, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind};
+use burn::tensor::{DType, Shape, Tensor};
+use burn_wgpu::{CubeDim, CubeTensor, KernelSource, SourceKernel, SourceTemplate, into_contiguous};
+use cubecl::client::Client;
+use cubecl::prelude::KernelId;
+use cubecl::server::{Handle, KernelArguments};
+use cubecl::{CubeCount, Device};
+use maetok_shaders::Kernel;
+
+use super::choice;
+
+/// A tensor's numbers on a wgpu device, row-major.
+#[derive(Clone)]
+pub(super) struct Buffer(CubeTensor);
+
+impl Buffer {
+    /// The buffer of an f32 tensor; `None` if it lies elsewhere, has other numbers, or takes part in training.
+    pub fn of<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
+        Self::taken(tensor.clone())
+    }
+
+    /// [`of`](Self::of) a tensor that nobody else needs any more.
+    pub fn taken<const D: usize>(tensor: Tensor<D>) -> Option<Self> {
+        let DispatchTensor {
+            kind: DispatchTensorKind::Cube(BackendTensor::Float(tensor)),
+            autodiff: DispatchAutodiffContext::Disabled,
+        } = tensor.into_dispatch()
+        else {
+            return None;
+        };
+        let fits = matches!(tensor.device, Device::Wgpu(_)) && tensor.dtype == DType::F32 && tensor.qparams.is_none();
+        fits.then(|| Self(into_contiguous(tensor)))
+    }
+
+    /// Where it lies.
+    pub fn device(&self) -> &Device {
+        &self.0.device
+    }
+
+    /// How many numbers.
+    pub fn len(&self) -> usize {
+        self.0.meta.shape().num_elements()
+    }
+
+    /// Whether no other tensor shares it, so that a kernel may change it in place.
+    pub fn is_unshared(&self) -> bool {
+        self.0.handle.can_mut()
+    }
+
+    /// A new tensor on the same device, not yet written. In tests it is full of NaN, so that what a kernel leaves out
+    /// shows.
+    pub fn fresh(&self, shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        let bytes = 4 * shape.num_elements();
+        let handle = match cfg!(test) {
+            true => self.0.client.create_from_slice(&vec![0xff; bytes]),
+            false => self.0.client.empty(bytes),
+        };
+        let (client, device) = (self.0.client.clone(), self.0.device.clone());
+        Self(CubeTensor::new_contiguous(client, device, shape, handle, DType::F32))
+    }
+
+    /// The tensor again.
+    pub fn tensor<const D: usize>(self) -> Tensor<D> {
+        Tensor::from_dispatch(DispatchTensor {
+            kind: DispatchTensorKind::Cube(BackendTensor::Float(self.0)),
+            autodiff: DispatchAutodiffContext::Disabled,
+        })
+    }
+
+    fn handle(&self) -> Handle {
+        self.0.handle.clone()
+    }
+}
+
+/// One dispatch of `kernel` with the lines `choices` swapped. `buffers` stand in the order of the file's bindings, the
+/// params come after them; `None` is a binding that this variant ignores.
+pub(super) fn launch(
+    kernel: &'static Kernel,
+    choices: &[(&'static str, &'static str)],
+    grid: [u32; 3],
+    buffers: &[Option<&Buffer>],
+    params: &[u32],
+) {
+    let client = &buffers.iter().flatten().next().expect("a kernel has a buffer").0.client;
+    let device = buffers.iter().flatten().next().expect("a kernel has a buffer").device();
+    let nothing = constant(client, device, &[0; 4]);
+    let bound = buffers.iter().map(|buffer| buffer.map_or_else(|| nothing.clone(), Buffer::handle));
+    let all = bound.chain([constant(client, device, params)]).map(Handle::binding).collect();
+    let [x, y, z] = grid;
+    let [across, down, deep] = kernel.workgroup;
+    let source = SourceKernel::new(Text { kernel, choices: choices.to_vec() }, CubeDim::new_3d(across, down, deep));
+    client.launch(Box::new(source), CubeCount::Static(x, y, z), KernelArguments::new().with_buffers(all));
+    choice::count_launch();
+}
+
+/// A variant of a kernel, as CubeCL wants it.
+struct Text {
+    kernel: &'static Kernel,
+    choices: Vec<(&'static str, &'static str)>,
+}
+
+impl KernelSource for Text {
+    fn source(&self) -> SourceTemplate {
+        let text = self.kernel.text(&self.choices);
+        // Outside browsers several tensors may share one wgpu buffer, which a dispatch must not bind in two ways.
+        SourceTemplate::new(match cfg!(target_family = "wasm") {
+            true => text,
+            false => text.replace("var<storage, read>", "var<storage, read_write>"),
+        })
+    }
+
+    fn id(&self) -> KernelId {
+        KernelId::new::<Self>().info((self.kernel.name, self.choices.clone()))
+    }
+
+    fn lang(&self) -> &'static str {
+        "wgsl"
+    }
+}
+
+/// Most params kept; a model has a few dozen, but callers may come with ever new sizes.
+const KEPT: usize = 4096;
+
+/// A buffer of `words` that nobody writes to: params are few and come again in every step.
+fn constant(client: &Client, device: &Device, words: &[u32]) -> Handle {
+    static ALL: LazyLock<Mutex<HashMap<(Device, Vec<u32>), Handle>>> = LazyLock::new(Mutex::default);
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    if all.len() >= KEPT {
+        all.clear();
+    }
+    let new = || client.create_from_slice(bytemuck::cast_slice(words));
+    all.entry((device.clone(), words.to_vec())).or_insert_with(new).clone()
+}

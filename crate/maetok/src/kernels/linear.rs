@@ -1,0 +1,147 @@
+//! Linear layers with what follows them in one dispatch.
+
+use burn::tensor::Tensor;
+use maetok_shaders::linear::{LinearParams, REGISTERS, TILES, VECTOR, registers_grid, vector_grid};
+
+use super::choice::{self, Family};
+use super::launch::{Buffer, launch};
+
+/// What a layer's sums go through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    #[default]
+    Identity,
+    /// `x/2 (1 + erf(x/sqrt 2))`
+    GeluExact,
+    /// `x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`
+    GeluTanh,
+    /// `x / (1 + exp(-x))`
+    Silu,
+}
+
+/// What a layer's result is added to.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Residual<'a> {
+    /// Nothing.
+    #[default]
+    None,
+    /// `[B, T, N]`, or `[1, T, N]` for every sample.
+    Added(&'a Tensor<3>),
+    /// `[B, T, N]`, with the result times a gate.
+    Gated(&'a Tensor<3>, Gate<'a>),
+}
+
+/// A factor for each channel of a branch.
+#[derive(Clone, Copy, Debug)]
+pub enum Gate<'a> {
+    /// `[N]`, the same everywhere: LayerScale.
+    Channels(&'a Tensor<1>),
+    /// A row for each sample: adaLN.
+    Samples {
+        /// A table of modulations, `[R, parts * N]`.
+        table: &'a Tensor<2>,
+        /// Row of the first sample.
+        row: usize,
+        /// Column of its first gate.
+        at: usize,
+    },
+}
+
+/// `residual + gate * activation(x weight + bias)`, or `None` where no kernel can.
+///
+/// # Shapes
+/// - `x`: `[.., K]`, three axes if there is a residual
+/// - `weight`: `[K, N]`; `bias`: `[N]`
+/// - returns `[.., N]`
+///
+/// # Panics
+/// If the shapes do not fit together.
+pub fn linear<const D: usize>(
+    x: &Tensor<D>,
+    weight: &Tensor<2>,
+    bias: Option<&Tensor<1>>,
+    activation: Activation,
+    residual: Residual<'_>,
+) -> Option<Tensor<D>> {
+    let [k, n] = weight.dims();
+    let mut shape = x.dims();
+    assert_eq!(shape[D - 1], k, "{shape:?} through a layer of {k} x {n}");
+    let m: usize = shape[..D - 1].iter().product();
+    if !k.is_multiple_of(4) || !n.is_multiple_of(4) || m == 0 || k == 0 || n == 0 {
+        return None;
+    }
+    let input = Buffer::of(x)?;
+    let family = choice::linear(input.device(), m)?;
+    let weight = Buffer::of(weight)?;
+    let bias = bias.map(Buffer::of::<1>).map_or(Some(None), |buffer| buffer.map(Some))?;
+
+    let mut params = LinearParams::new(number(m)?, number(n)?, number(k)?);
+    let (kind, old, gate) = match residual {
+        Residual::None => ("NONE", None, None),
+        Residual::Added(old) => ("ADDED", Some(old), None),
+        Residual::Gated(old, gate) => ("GATED", Some(old), Some(gate)),
+    };
+    let old = match old {
+        Some(old) => {
+            let [samples, tokens, width] = old.dims();
+            assert_eq!((width, m % (samples * tokens)), (n, 0), "residual of {:?} for {m} rows of {n}", old.dims());
+            params.residual_rows = number(samples * tokens)?;
+            Some(Buffer::of(old)?)
+        }
+        None => None,
+    };
+    let gate = match gate {
+        Some(Gate::Channels(gamma)) => {
+            assert_eq!(gamma.dims(), [n], "one gate per channel");
+            Some(Buffer::of(gamma)?)
+        }
+        Some(Gate::Samples { table, row, at }) => {
+            let [rows, columns] = table.dims();
+            let samples = shape[0];
+            assert!(row + samples <= rows && at + n <= columns, "gates {row}, {at} of {rows} x {columns}");
+            params.rows_per_sample = number(m / samples)?;
+            params.gate_stride = number(columns)?;
+            params.gate_offset = number(row * columns + at)?;
+            if !columns.is_multiple_of(4) || !at.is_multiple_of(4) {
+                return None;
+            }
+            Some(Buffer::of(table)?)
+        }
+        None => None,
+    };
+
+    shape[D - 1] = n;
+    let y = input.fresh(shape);
+    let mut choices = vec![
+        ("BIAS", if bias.is_some() { "true" } else { "false" }),
+        ("ACTIVATION", activation_line(activation)),
+        ("RESIDUAL", kind),
+    ];
+    let (kernel, grid) = match family {
+        Family::Vector => {
+            let rows = m.min(4);
+            choices.push(("ROWS", ["1u", "2u", "3u", "4u"][rows - 1]));
+            (&VECTOR, vector_grid(params.m, params.n, rows as u32))
+        }
+        Family::LinearTiles => (&TILES, registers_grid(params.m, params.n)),
+        _ => (&REGISTERS, registers_grid(params.m, params.n)),
+    };
+    let buffers = [Some(&input), Some(&weight), None, bias.as_ref(), old.as_ref(), gate.as_ref(), Some(&y)];
+    launch(kernel, &choices, grid, &buffers, &params.words());
+    Some(y.tensor())
+}
+
+fn activation_line(activation: Activation) -> &'static str {
+    match activation {
+        Activation::Identity => "IDENTITY",
+        Activation::GeluExact => "GELU_EXACT",
+        Activation::GeluTanh => "GELU_TANH",
+        Activation::Silu => "SILU",
+    }
+}
+
+/// Sizes that a kernel counts in 32 bits; `None` beyond.
+pub(super) fn number(size: usize) -> Option<u32> {
+    u32::try_from(size).ok()
+}
