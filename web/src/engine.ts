@@ -15,6 +15,8 @@ export interface Bindings {
 
 export interface Engine {
   readonly imageSize: number;
+  /** JSON of the device: of it, `disabled_kernels` is used here. */
+  device(): string;
   load(manifest: string, paths: string[], contents: Uint8Array[]): void;
   start(request: string): Run;
   step(run: Run): Promise<Step | undefined>;

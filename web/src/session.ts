@@ -220,7 +220,9 @@ export class Session {
   /** Opens the device. A WebGPU that looked well and does not open is no reason to refuse the picture. */
   async #open(bindings: Bindings, chosen: "webgpu" | "cpu"): Promise<Engine> {
     try {
-      return await bindings.createEngine(chosen);
+      const engine = await bindings.createEngine(chosen);
+      if (chosen === "webgpu") this.#tellOfKernels(engine);
+      return engine;
     } catch (thrown) {
       // After a trap this instance is of no use for the CPU either.
       if (chosen === "cpu" || !this.#diagnosis || thrown instanceof WebAssembly.RuntimeError) throw thrown;
@@ -236,6 +238,16 @@ export class Session {
       this.#outside.post({ kind: "diagnosis", id: 0, diagnosis: this.#diagnosis });
       return await bindings.createEngine("cpu");
     }
+  }
+
+  /** The engine tried its kernels when it opened the device; what it left out costs speed, and people should know. */
+  #tellOfKernels(engine: Engine): void {
+    if (!this.#diagnosis) return;
+    const faults = (JSON.parse(engine.device()) as { disabled_kernels: string[] }).disabled_kernels;
+    const value = faults.length === 0 ? "all gave the right numbers" : `left out, slower operations take their place: ${faults.join("; ")}`;
+    const checks = [...this.#diagnosis.checks, { name: "Self-test of the kernels", ok: faults.length === 0, value }];
+    this.#diagnosis = { ...this.#diagnosis, checks };
+    this.#outside.post({ kind: "diagnosis", id: 0, diagnosis: this.#diagnosis });
   }
 
   async #generate(id: number, url: string, request: SampleRequest, signal: AbortSignal): Promise<Reply> {

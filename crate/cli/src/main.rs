@@ -3,6 +3,7 @@
 //! Thin: every command calls the library's pipeline, as the page does. Whatever goes wrong ends with one sentence on
 //! stderr and exit status 2; a run that was stopped by Ctrl-C with one and status 130.
 
+mod bench;
 mod eval;
 mod files;
 mod inspect;
@@ -45,6 +46,7 @@ const EXAMPLES: &str = "Examples:
   maetok train tokenizer --data data/toon-128 --out runs/tokenizer --minutes 60
   maetok train diffusion --data data/toon-128 --tokenizer runs/tokenizer --out runs/sit --minutes 60
   maetok train report runs/sit
+  maetok bench model --device wgpu
   maetok train pack --tokenizer runs/tokenizer --generator runs/sit --license CC0-1.0 --name mine --out models/mine";
 
 #[derive(Subcommand)]
@@ -60,6 +62,9 @@ enum Command {
     /// Trains a tokenizer or a generator, packs trained runs as a model folder, or reports on a run.
     #[command(subcommand)]
     Train(Box<train::Train>),
+    /// Measures how fast a model or the kernels run here.
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Lends devices of this machine to training runs on others.
     #[cfg(feature = "remote")]
     Serve(serve::Arguments),
@@ -95,6 +100,7 @@ fn run(command: Command) -> Result<()> {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Train(train) => train::run(&train),
+        Command::Bench(command) => bench::run(&command),
         #[cfg(feature = "remote")]
         Command::Serve(arguments) => serve::run(&arguments),
     }

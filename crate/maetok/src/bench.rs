@@ -4,10 +4,11 @@
 //! than a clock can tell is repeated within each time. Nothing here says what is fast: a speed is a ratio to something
 //! measured in the same run.
 
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Distribution, Tensor};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::kernels::{self, Activation, Residual, Route, launches, probe, within};
+use crate::kernels::{self, Activation, Residual, Route, launches, prefer, probe, within};
 use crate::pipeline::{Pipeline, SampleRequest};
 use crate::{Error, Result};
 
@@ -44,12 +45,60 @@ impl Figure {
 }
 
 /// How to measure.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Plan {
     /// Times of each work, after one that does not count.
     pub runs: usize,
     /// Least length of a time in seconds: some browsers' clocks move in steps of a tenth.
     pub at_least: f64,
+}
+
+/// What to measure, as a page asks for it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Request {
+    /// Which kernels.
+    #[serde(default)]
+    pub route: Route,
+    /// How.
+    #[serde(flatten)]
+    pub plan: Plan,
+    /// Encoding, decoding, a step and a picture of the loaded model.
+    #[serde(default)]
+    pub model: bool,
+    /// The adapter's roofs.
+    #[serde(default)]
+    pub roofs: bool,
+    /// Linear layers.
+    #[serde(default)]
+    pub layers: Vec<Layer>,
+}
+
+/// Measures everything that `request` names.
+///
+/// # Errors
+/// [`Error::Setting`] for a request without runs, or for the model where none is loaded; if the device fails.
+pub async fn answer(
+    request: &Request,
+    device: &Device,
+    pipeline: Option<&Pipeline>,
+    clock: &impl Fn() -> f64,
+) -> Result<Vec<Figure>> {
+    if request.plan.runs == 0 {
+        return Err(Error::setting("runs", 0, "a number from 1"));
+    }
+    let _preferred = prefer(request.route);
+    let mut figures = Vec::new();
+    if request.roofs {
+        figures.extend(roofs(device, request.plan, clock).await?);
+    }
+    for size in &request.layers {
+        figures.push(layer(device, *size, request.route, request.plan, clock).await?);
+    }
+    if request.model {
+        let pipeline = pipeline.ok_or_else(|| Error::setting("model", true, "asked for once a model is loaded"))?;
+        figures.extend(model(pipeline, request.plan, clock).await?);
+    }
+    Ok(figures)
 }
 
 /// Times `work`, which returns when its result is there. `clock` gives seconds.
@@ -159,6 +208,17 @@ pub async fn roofs(device: &Device, plan: Plan, clock: &impl Fn() -> f64) -> Res
     let copy = async || done_1(probe::copied(&x).expect("kernels run here")).await;
     let copy = time("copy", plan, clock, copy).await?;
     Ok(vec![Figure { flop: first * u64::from(rounds), ..adds }, Figure { bytes: 2 * 4 * (1 << 23), ..copy }])
+}
+
+/// The module with every parameter drawn anew, normal with std 0.02: what starts at zero would hide what it does.
+pub fn randomised<M: Module>(module: M) -> M {
+    struct Draw;
+    impl ModuleMapper for Draw {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|old| Tensor::random(old.dims(), Distribution::Normal(0.0, 0.02), &old.device()))
+        }
+    }
+    module.map(&mut Draw)
 }
 
 /// Waits until `result` has been computed: reads one of its numbers.

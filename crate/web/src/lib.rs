@@ -13,11 +13,11 @@ mod convert;
 
 use std::cell::RefCell;
 
-use js_sys::{Uint8Array, Uint8ClampedArray};
+use js_sys::{Function, Uint8Array, Uint8ClampedArray};
 use maetok::checkpoint::{Manifest, ModelFiles};
 use maetok::device::{DeviceChoice, DeviceInfo};
 use maetok::pipeline::{Pipeline, SampleRun};
-use maetok::{Device, Error, image};
+use maetok::{Device, Error, bench, image};
 use wasm_bindgen::prelude::*;
 
 use convert::{throw, to_rgb, to_rgba};
@@ -77,7 +77,7 @@ impl Engine {
         Ok(Engine { device, info, pipeline: None })
     }
 
-    /// The device as JSON: `{ kind, name, backend, software, reason }`.
+    /// The device as JSON: `{ kind, name, backend, software, reason, disabled_kernels }`.
     pub fn device(&self) -> String {
         serde_json::json!(self.info).to_string()
     }
@@ -99,6 +99,19 @@ impl Engine {
     #[wasm_bindgen(getter, js_name = imageSize)]
     pub fn image_size(&self) -> u32 {
         self.pipeline.as_ref().map_or(0, |pipeline| pipeline.image_size() as u32)
+    }
+
+    /// Times the engine. `request` is JSON: `{ runs, at_least, route, model, roofs, layers }`, the last four optional;
+    /// `clock` gives seconds. The answer is a JSON list of figures, see `maetok::bench::Figure`.
+    ///
+    /// # Errors
+    /// Code `setting` for another request, `device` if the GPU fails.
+    pub async fn bench(&self, request: &str, clock: Function) -> Result<String, JsValue> {
+        let wrong = |e| Error::setting("request", e, "an object of runs, at_least, route, model, roofs and layers");
+        let request = serde_json::from_str(request).map_err(|e| throw(wrong(e)))?;
+        let clock = || clock.call0(&JsValue::NULL).ok().and_then(|now| now.as_f64()).unwrap_or(f64::NAN);
+        let figures = bench::answer(&request, &self.device, self.pipeline.as_ref(), &clock).await.map_err(throw)?;
+        Ok(serde_json::json!(figures).to_string())
     }
 
     /// Begins a picture. `request` is JSON: `{ class, seed, steps, guidance, interval, sampler }`; `class` is a name or a

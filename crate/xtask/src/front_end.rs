@@ -15,7 +15,7 @@ use crate::setup;
 use crate::stamp::{self, Input};
 
 /// What lies in `web/` and does not go into the page.
-const NOT_INPUT: [&str; 5] = ["dist", "node_modules", "README.md", "screenshots", "test"];
+const NOT_INPUT: [&str; 6] = ["bench", "dist", "node_modules", "README.md", "screenshots", "test"];
 
 /// Builds the page into [`Project::page`] if anything it is made of changed. The engine's bindings
 /// must be there: [`crate::wasm::build`].

@@ -82,9 +82,14 @@ export class FakeEngine implements Engine {
   onStep: (index: number) => void | Promise<void> = () => {};
   /** Called in the midst of a reconstruction. */
   onReconstruct: () => void | Promise<void> = () => {};
+  /** What its self-test found. */
+  disabledKernels: string[] = [];
   #left = 0;
   #of = 0;
 
+  device(): string {
+    return JSON.stringify({ disabled_kernels: this.disabledKernels });
+  }
   load(): void {
     this.calls.push("load");
   }

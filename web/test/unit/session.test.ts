@@ -279,6 +279,27 @@ describe("a WebGPU that does not open", () => {
   });
 });
 
+describe("the self-test of the kernels", () => {
+  const row = () => {
+    const reply = last(0);
+    return reply.kind === "diagnosis" ? reply.diagnosis.checks.find(({ name }) => name === "Self-test of the kernels") : undefined;
+  };
+
+  it("is told once the device is open", async () => {
+    await session.handle({ kind: "diagnose", id: 9, wanted: "webgpu" });
+    await session.handle(generate(2));
+    expect(row()).toEqual({ name: "Self-test of the kernels", ok: true, value: "all gave the right numbers" });
+  });
+
+  it("names what it left out, and the picture is made all the same", async () => {
+    outside.engine.disabledKernels = ["attention: number 3 is NaN, not 0.5"];
+    await session.handle({ kind: "diagnose", id: 9, wanted: "webgpu" });
+    await session.handle(generate(2));
+    expect(row()).toMatchObject({ ok: false, value: expect.stringContaining("attention: number 3 is NaN") });
+    expect(last(2).kind).toBe("generated");
+  });
+});
+
 describe("a failure", () => {
   it("of the engine's own kind passes with its code", async () => {
     await session.handle({ kind: "reconstruct", id: 2, manifest: BASE, file: new ArrayBuffer(1) });

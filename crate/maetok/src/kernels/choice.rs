@@ -6,6 +6,7 @@ use std::sync::{LazyLock, PoisonError, RwLock};
 
 use burn::tensor::Tensor;
 use cubecl::Device;
+use serde::Deserialize;
 
 use super::launch::Buffer;
 
@@ -59,7 +60,8 @@ impl Family {
 }
 
 /// How a piece of work chooses between kernels and plain ops.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Route {
     /// What the table says for the adapter.
     #[default]
@@ -76,15 +78,27 @@ thread_local! {
     static ROUTE: Cell<Route> = const { Cell::new(Route::ByAdapter) };
 }
 
-/// Does `work` by `route`, on this thread; afterwards everything is as it was. For tests and benchmarks.
-pub fn within<T>(route: Route, work: impl FnOnce() -> T) -> T {
-    struct Restore(Route);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            ROUTE.set(self.0);
-        }
+/// Chooses `route` on this thread for as long as the answer lives. For tests and benchmarks.
+pub fn prefer(route: Route) -> Preferred {
+    Preferred { before: ROUTE.replace(route) }
+}
+
+/// A route is preferred; made by [`prefer`].
+#[derive(Debug)]
+#[must_use = "the preference ends when this is dropped"]
+pub struct Preferred {
+    before: Route,
+}
+
+impl Drop for Preferred {
+    fn drop(&mut self) {
+        ROUTE.set(self.before);
     }
-    let _restore = Restore(ROUTE.replace(route));
+}
+
+/// Does `work` by `route`, on this thread; afterwards everything is as it was.
+pub fn within<T>(route: Route, work: impl FnOnce() -> T) -> T {
+    let _preferred = prefer(route);
     work()
 }
 

@@ -25,7 +25,7 @@ mod self_test;
 mod tests;
 
 pub use attention::{HeadNorm, attention};
-pub use choice::{Family, Route, launches, within};
+pub use choice::{Family, Route, launches, prefer, within};
 pub use linear::{Activation, Gate, Residual, linear};
 pub use norm::{Modulation, Norm, norm};
 pub use patches::patch_rows;
