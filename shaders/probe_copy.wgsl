@@ -7,6 +7,7 @@
 //! memory    none
 //! numbers   a copy: every bit stays
 //! defined   shaders/tests/probe.rs   launched from   crate/maetok/src/kernels/probe.rs
+//! source    McCalpin 1995, "Memory bandwidth and machine balance" (STREAM copy)
 
 struct Params { count: u32 }
 

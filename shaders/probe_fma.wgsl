@@ -7,6 +7,7 @@
 //! memory    none; accumulators in named registers, as many as linear_registers.wgsl has
 //! numbers   factors near 1 and small summands: nothing overflows or vanishes
 //! defined   shaders/tests/probe.rs   launched from   crate/maetok/src/kernels/probe.rs
+//! source    Williams, Waterman and Patterson 2009, "Roofline": a peak to compare with; two operations per multiply-add
 
 struct Params { count: u32, rounds: u32, factor: f32 }
 

@@ -2,12 +2,12 @@
 //!
 //! | kernel | for | grid |
 //! | --- | --- | --- |
-//! | [`REGISTERS`], `linear_registers.wgsl` | software and small adapters: no barriers | one workgroup per 64 x 64 outputs |
+//! | [`REGISTERS`], `linear_registers.wgsl` | software and small adapters: no barriers | one workgroup per 128 x 128 outputs |
 //! | [`TILES`], `linear_tiles.wgsl` | real GPUs: tiles in workgroup memory | one workgroup per 64 x 64 outputs |
 //! | [`VECTOR`], `vector_matrix.wgsl` | one to four rows | one workgroup per `ROWS` x 64 outputs |
 //!
 //! All three have the same eight bindings, `x w scale bias residual gate y params`, and the same swaps but for `ROWS`
-//! of [`VECTOR`]. `y` must be another buffer than the ones that are read. [`registers_grid`] and [`vector_grid`] count
+//! of [`VECTOR`]. `y` must be another buffer than the ones that are read. [`registers_grid`], [`tiles_grid`] and [`vector_grid`] count
 //! the workgroups, [`LinearParams`] is what they are told.
 //!
 //! Weights are packed down their columns, so that four rows of four columns come with one to four loads of 16 bytes:
@@ -85,8 +85,13 @@ impl LinearParams {
     }
 }
 
-/// The dispatch of [`REGISTERS`] and of [`TILES`].
+/// The dispatch of [`REGISTERS`].
 pub fn registers_grid(m: u32, n: u32) -> [u32; 3] {
+    grid(u64::from(m.div_ceil(128)) * u64::from(n.div_ceil(128)))
+}
+
+/// The dispatch of [`TILES`].
+pub fn tiles_grid(m: u32, n: u32) -> [u32; 3] {
     grid(u64::from(m.div_ceil(64)) * u64::from(n.div_ceil(64)))
 }
 

@@ -4,8 +4,8 @@ mod gpu;
 
 use gpu::{Gpu, Slot, assert_close, bits, gpu, noise};
 use maetok_shaders::linear::{
-    Int8, LinearParams, PackError, REGISTERS, TILES, VECTOR, pack_f16, pack_f32, pack_int8, registers_grid, unpack_f16,
-    unpack_int8, vector_grid,
+    Int8, LinearParams, PackError, REGISTERS, TILES, VECTOR, pack_f16, pack_f32, pack_int8, registers_grid, tiles_grid,
+    unpack_f16, unpack_int8, vector_grid,
 };
 use maetok_shaders::{Kernel, grid};
 use proptest::prelude::*;
@@ -131,7 +131,7 @@ impl Case {
             assert_close(&format!("{} rows {rows}", self.name(kernel.name)), gpu, &got, &want, |at| bound[at]);
         };
         check(&REGISTERS, 0, registers_grid(m, n));
-        check(&TILES, 0, registers_grid(m, n));
+        check(&TILES, 0, tiles_grid(m, n));
         for rows in rows {
             check(&VECTOR, *rows, vector_grid(m, n, *rows));
         }
@@ -290,7 +290,7 @@ fn activations(gpu: &Gpu, activation: &'static str, inputs: &[f32]) -> [Vec<f32>
     case.words = bits(&case.w);
     [
         case.run(gpu, &REGISTERS, 0, registers_grid(1, n)),
-        case.run(gpu, &TILES, 0, registers_grid(1, n)),
+        case.run(gpu, &TILES, 0, tiles_grid(1, n)),
         case.run(gpu, &VECTOR, 1, vector_grid(1, n, 1)),
     ]
 }
@@ -325,7 +325,7 @@ fn f16_is_read_exactly() {
         let want: Vec<f64> = unpack_f16(&patterns, n)[..n].iter().map(|value| f64::from(*value)).collect();
         for (kernel, grid) in [
             (&REGISTERS, registers_grid(1, n as u32)),
-            (&TILES, registers_grid(1, n as u32)),
+            (&TILES, tiles_grid(1, n as u32)),
             (&VECTOR, vector_grid(1, n as u32, 1)),
         ] {
             assert_close(kernel.name, gpu, &case.run(gpu, kernel, 1, grid), &want, |_| 0.0);

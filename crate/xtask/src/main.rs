@@ -1,13 +1,14 @@
-//! `cargo xtask demo | test | data`: everything this project needs besides Cargo itself.
+//! `cargo xtask demo | test | data | bench`: everything this project needs besides Cargo itself.
 //!
 //! `demo` sets up what is missing, builds the page and serves it. `test` sets up the test machine and
-//! runs every test of the project. `data` builds the training pictures. Whatever is about to be
+//! runs every test of the project. `data` builds the training pictures. `bench` measures speed beside peers. Whatever is about to be
 //! installed is announced, with the reason, before it is.
 //!
 //! One question, one file: [`setup`] (what must be installed?), [`wasm`] (how does Rust become a
 //! browser module?), [`front_end`] (how does TypeScript become a page?), [`serve`] (what does the
-//! browser receive?), [`test`] (what is tested?).
+//! browser receive?), [`test`] (what is tested?), [`mod@bench`] (how fast is it?).
 
+mod bench;
 mod compress;
 mod data;
 mod front_end;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
+use bench::BenchArgs;
 use data::DataArgs;
 use project::Project;
 use test::TestArgs;
@@ -45,6 +47,8 @@ enum Task {
     Test(TestArgs),
     /// Build the training pictures, or check those that are there
     Data(DataArgs),
+    /// Measure speed beside peers, natively and in both browsers
+    Bench(BenchArgs),
 }
 
 /// Options of `cargo xtask demo`.
@@ -78,6 +82,7 @@ fn run(task: &Task) -> Result<ExitCode> {
         Task::Demo(args) => demo(&project, args).map(|()| ExitCode::SUCCESS),
         Task::Test(args) => test::run(&project, args),
         Task::Data(args) => data::run(&project, args).map(|()| ExitCode::SUCCESS),
+        Task::Bench(args) => bench::run(&project, args).map(|()| ExitCode::SUCCESS),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Linear layers with what follows them in one dispatch.
 
 use burn::tensor::Tensor;
-use maetok_shaders::linear::{LinearParams, REGISTERS, TILES, VECTOR, registers_grid, vector_grid};
+use maetok_shaders::linear::{LinearParams, REGISTERS, TILES, VECTOR, registers_grid, tiles_grid, vector_grid};
 
 use super::choice::{self, Family};
 use super::launch::{Buffer, launch};
@@ -124,7 +124,7 @@ pub fn linear<const D: usize>(
             choices.push(("ROWS", ["1u", "2u", "3u", "4u"][rows - 1]));
             (&VECTOR, vector_grid(params.m, params.n, rows as u32))
         }
-        Family::LinearTiles => (&TILES, registers_grid(params.m, params.n)),
+        Family::LinearTiles => (&TILES, tiles_grid(params.m, params.n)),
         _ => (&REGISTERS, registers_grid(params.m, params.n)),
     };
     let buffers = [Some(&input), Some(&weight), None, bias.as_ref(), old.as_ref(), gate.as_ref(), Some(&y)];
