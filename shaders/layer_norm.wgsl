@@ -18,8 +18,7 @@
 //! grid      one workgroup of 64 per row, rows tiled over x and y
 //! memory    64 f32 in the workgroup, written before read; x is read three times, from cache after the first
 //! numbers   sums in f32; two-pass variance, as PyTorch; NaN and infinities stay in their row
-//! defined   crate/maetok/src/nn/norm.rs, nn/rms_norm.rs; diffusion/sit.rs, `modulate`; tokenizer/vit.rs,
-//!           `modulate_latents`
+//! defined   crate/maetok/src/nn/norm.rs, nn/rms_norm.rs   launched from   crate/maetok/src/kernels/norm.rs
 //! source    Ba et al. 2016, arXiv 1607.06450; Peebles & Xie 2022, arXiv 2212.09748 (adaLN-Zero); Zhang and Sennrich 2019,
 //!           arXiv 1910.07467 (RMS norm)
 

@@ -78,7 +78,7 @@ const HEAD: Swap = Swap {
 /// are normed or turned.
 pub const ATTENTION: Kernel = Kernel {
     name: "attention",
-    file: include_str!("../attention.wgsl"),
+    file: wgsl!("attention"),
     workgroup: [32, 1, 1],
     params: Attention::FIELDS,
     swaps: &[HEAD],
@@ -87,7 +87,7 @@ pub const ATTENTION: Kernel = Kernel {
 /// Keys and values in workgroup memory, rotary positions on the way in. Bindings: qkv, cosines, sines, y, params.
 pub const TILED: Kernel = Kernel {
     name: "attention_tiled",
-    file: include_str!("../attention_tiled.wgsl"),
+    file: wgsl!("attention_tiled"),
     workgroup: [128, 1, 1],
     params: Tiled::FIELDS,
     swaps: &[HEAD],
@@ -97,7 +97,7 @@ pub const TILED: Kernel = Kernel {
 /// [`crate::grid`] of `rows / 64`, rounded up.
 pub const PREPARE: Kernel = Kernel {
     name: "qk_prepare",
-    file: include_str!("../qk_prepare.wgsl"),
+    file: wgsl!("qk_prepare"),
     workgroup: [64, 1, 1],
     params: Prepare::FIELDS,
     swaps: &[],

@@ -8,6 +8,13 @@
 //!
 //! `tests/valid.rs` holds every variant of every file to WebGPU's defaults; the other tests run them.
 
+/// The text of a file without its comments, see `build.rs`.
+macro_rules! wgsl {
+    ($name:literal) => {
+        include_str!(concat!(env!("OUT_DIR"), "/", $name, ".wgsl"))
+    };
+}
+
 pub mod attention;
 pub mod linear;
 pub mod norms;
@@ -40,7 +47,7 @@ pub const ALL: &[&Kernel] = &[
 pub struct Kernel {
     /// Name of the file, without its ending.
     pub name: &'static str,
-    /// The file.
+    /// Its code, as `build.rs` leaves it: without comments.
     pub file: &'static str,
     /// Invocations per workgroup, as `@workgroup_size` has them.
     pub workgroup: [u32; 3],

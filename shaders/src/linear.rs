@@ -21,7 +21,7 @@ use crate::{Kernel, Swap, grid};
 /// `linear_registers.wgsl`
 pub const REGISTERS: Kernel = Kernel {
     name: "linear_registers",
-    file: include_str!("../linear_registers.wgsl"),
+    file: wgsl!("linear_registers"),
     workgroup: [8, 8, 1],
     params: LinearParams::FIELDS,
     swaps: &[WEIGHTS, BIAS, ACTIVATION, RESIDUAL],
@@ -30,7 +30,7 @@ pub const REGISTERS: Kernel = Kernel {
 /// `linear_tiles.wgsl`
 pub const TILES: Kernel = Kernel {
     name: "linear_tiles",
-    file: include_str!("../linear_tiles.wgsl"),
+    file: wgsl!("linear_tiles"),
     workgroup: [128, 1, 1],
     params: LinearParams::FIELDS,
     swaps: &[WEIGHTS, BIAS, ACTIVATION, RESIDUAL],
@@ -39,7 +39,7 @@ pub const TILES: Kernel = Kernel {
 /// `vector_matrix.wgsl`
 pub const VECTOR: Kernel = Kernel {
     name: "vector_matrix",
-    file: include_str!("../vector_matrix.wgsl"),
+    file: wgsl!("vector_matrix"),
     workgroup: [128, 1, 1],
     params: LinearParams::FIELDS,
     swaps: &[WEIGHTS, BIAS, ACTIVATION, RESIDUAL, ROWS],

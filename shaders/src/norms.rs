@@ -39,7 +39,7 @@ const CENTRED: Swap = Swap { line: "const CENTRED = ", values: &["true", "false"
 /// One workgroup per row. Bindings: x, weight, scale, shift, y, params. Its grid is [`crate::grid`] of the rows.
 pub const LAYER_NORM: Kernel = Kernel {
     name: "layer_norm",
-    file: include_str!("../layer_norm.wgsl"),
+    file: wgsl!("layer_norm"),
     workgroup: [64, 1, 1],
     params: Norm::FIELDS,
     swaps: &[CENTRED],
@@ -49,7 +49,7 @@ pub const LAYER_NORM: Kernel = Kernel {
 /// rounded up.
 pub const LAYER_NORM_ROWS: Kernel = Kernel {
     name: "layer_norm_rows",
-    file: include_str!("../layer_norm_rows.wgsl"),
+    file: wgsl!("layer_norm_rows"),
     workgroup: [32, 1, 1],
     params: Norm::FIELDS,
     swaps: &[CENTRED],

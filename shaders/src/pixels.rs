@@ -77,34 +77,24 @@ params! {
 /// Picture to rows of patches. Bindings: image, rows, params.
 pub const PATCH_EMBED: Kernel = Kernel {
     name: "patch_embed",
-    file: include_str!("../patch_embed.wgsl"),
+    file: wgsl!("patch_embed"),
     workgroup: [64, 1, 1],
     params: PatchEmbed::FIELDS,
     swaps: &[],
 };
 
 /// Patches to a picture of bytes. Bindings: patches, edges (see [`edges`]), pixels, params.
-pub const TO_RGBA8: Kernel = Kernel {
-    name: "to_rgba8",
-    file: include_str!("../to_rgba8.wgsl"),
-    workgroup: [64, 1, 1],
-    params: ToRgba8::FIELDS,
-    swaps: &[],
-};
+pub const TO_RGBA8: Kernel =
+    Kernel { name: "to_rgba8", file: wgsl!("to_rgba8"), workgroup: [64, 1, 1], params: ToRgba8::FIELDS, swaps: &[] };
 
 /// Squared errors and structural similarity of two pictures. Bindings: a, b, window, squares, ssim, params.
-pub const PSNR_SSIM: Kernel = Kernel {
-    name: "psnr_ssim",
-    file: include_str!("../psnr_ssim.wgsl"),
-    workgroup: [64, 1, 1],
-    params: PsnrSsim::FIELDS,
-    swaps: &[],
-};
+pub const PSNR_SSIM: Kernel =
+    Kernel { name: "psnr_ssim", file: wgsl!("psnr_ssim"), workgroup: [64, 1, 1], params: PsnrSsim::FIELDS, swaps: &[] };
 
 /// Guidance and one step of the integrator. Bindings: x, velocities, extra, next, clean, velocity, params.
 pub const GUIDED_STEP: Kernel = Kernel {
     name: "guided_step",
-    file: include_str!("../guided_step.wgsl"),
+    file: wgsl!("guided_step"),
     workgroup: [64, 1, 1],
     params: GuidedStep::FIELDS,
     swaps: &[],

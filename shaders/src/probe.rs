@@ -1,7 +1,7 @@
 //! What an adapter can do at most: the roofs that other kernels' speeds are measured against.
 
-use crate::Kernel;
 use crate::params::params;
+use crate::{Kernel, Swap};
 
 params! {
     /// Of `probe_fma.wgsl`.
@@ -29,17 +29,12 @@ pub const FLOP_PER_ROUND: u64 = 16 * 4 * 2;
 /// Multiply-adds in registers. Bindings: y, params. Its grid is [`crate::grid`] of `count / 64`, rounded up.
 pub const FMA: Kernel = Kernel {
     name: "probe_fma",
-    file: include_str!("../probe_fma.wgsl"),
+    file: wgsl!("probe_fma"),
     workgroup: [64, 1, 1],
     params: Fma::FIELDS,
-    swaps: &[],
+    swaps: &[Swap { line: "const MATRIX = ", values: &["false", "true"] }],
 };
 
 /// A copy. Bindings: x, y, params. Its grid is [`crate::grid`] of `count / 64`, rounded up.
-pub const COPY: Kernel = Kernel {
-    name: "probe_copy",
-    file: include_str!("../probe_copy.wgsl"),
-    workgroup: [64, 1, 1],
-    params: Copy::FIELDS,
-    swaps: &[],
-};
+pub const COPY: Kernel =
+    Kernel { name: "probe_copy", file: wgsl!("probe_copy"), workgroup: [64, 1, 1], params: Copy::FIELDS, swaps: &[] };

@@ -117,7 +117,8 @@ fn params_are_laid_out_as_in_rust() {
 #[test]
 fn headers_are_complete() {
     for kernel in ALL {
-        let header: Vec<&str> = kernel.file.lines().take_while(|line| line.starts_with("//!")).collect();
+        let file = std::fs::read_to_string(format!("{}/{}.wgsl", env!("CARGO_MANIFEST_DIR"), kernel.name)).unwrap();
+        let header: Vec<&str> = file.lines().take_while(|line| line.starts_with("//!")).collect();
         let mut at = 0;
         for word in ["shapes ", "grid ", "memory ", "numbers ", "defined ", "source "] {
             let found = header.iter().position(|line| line.starts_with(&format!("//! {word}")));
@@ -125,6 +126,19 @@ fn headers_are_complete() {
             assert!(found >= at, "{}.wgsl: \"{word}\" out of order", kernel.name);
             at = found;
         }
+    }
+}
+
+/// Editors read the files as they lie there, comments and all.
+#[test]
+fn files_are_valid_as_they_lie_on_disk_and_say_what_is_launched() {
+    for kernel in ALL {
+        let text = std::fs::read_to_string(format!("{}/{}.wgsl", env!("CARGO_MANIFEST_DIR"), kernel.name)).unwrap();
+        let parsed = |text: &str| naga::front::wgsl::parse_str(text).unwrap_or_else(|e| panic!("{}: {e}", kernel.name));
+        let (disk, launched) = (parsed(&text), parsed(kernel.file));
+        let same = format!("{:?}", disk.entry_points) == format!("{:?}", launched.entry_points);
+        assert!(same && disk.functions.len() == launched.functions.len(), "{}.wgsl", kernel.name);
+        assert!(!kernel.file.contains("//"), "{}.wgsl: a comment is left", kernel.name);
     }
 }
 

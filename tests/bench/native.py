@@ -2,8 +2,8 @@
 
     python native.py FOLDER [--threads N] [--runs N] [--at-least SECONDS]
 
-PyTorch runs the same graph operator by operator, as eager code does, with its own fused attention where the graph has
-matrix product, softmax, matrix product. Without PyTorch its figures are left out, and that is said.
+PyTorch runs the same graph operator by operator, as eager code does, with its own linear layer and
+fused attention where the graph spells them out. Without PyTorch its figures are left out, and that is said.
 """
 
 import argparse
@@ -60,7 +60,6 @@ def by_torch(path, threads):
     torch.set_num_threads(threads)
     model = onnx.load(path)
     constants = {c.name: torch.from_numpy(numpy_helper.to_array(c).copy()) for c in model.graph.initializer}
-    ints = lambda name: constants[name].tolist()
     feed = {name: torch.from_numpy(value) for name, value in inputs(model).items()}
     steps = []
     for node in model.graph.node:
@@ -109,7 +108,10 @@ def by_torch(path, threads):
                 return x.chunk(attributes["num_outputs"], attributes["axis"])
         raise SystemExit(f"native.py does not know the operator {kind}")
 
-    fused = fuse_attention(steps)
+    fused = fuse_linear(fuse_attention(steps), constants)
+    # What does not change from run to run is looked up once.
+    shapes = {name: value.tolist() for name, value in constants.items() if value.dtype == torch.int64}
+    ints = lambda name: shapes[name]
 
     def work():
         values = dict(constants) | feed
@@ -118,12 +120,32 @@ def by_torch(path, threads):
                 if kind == "Attention":
                     q, k, v = (values[name] for name in names)
                     result = F.scaled_dot_product_attention(q, k, v, scale=1.0)
+                elif kind == "Linear":
+                    x, weight, bias = (values[name] for name in names)
+                    result = F.linear(x, weight, bias)
                 else:
                     result = one(kind, names, attributes, values)
                 values |= dict(zip(outputs, result)) if kind == "Split" else {outputs[0]: result}
         return values[model.graph.output[0].name].numpy()
 
     return work
+
+
+def fuse_linear(steps, constants):
+    """A product with a constant matrix and the sum with a constant become PyTorch's linear layer."""
+    fused, i = [], 0
+    while i < len(steps):
+        kind, names, outputs, _ = steps[i]
+        after = steps[i + 1] if i + 1 < len(steps) else (None, [], [], {})
+        if kind == "MatMul" and names[1] in constants and after[0] == "Add" and after[1][0] == outputs[0] and after[1][1] in constants:
+            weight = f"{names[1]}_transposed"
+            constants[weight] = constants[names[1]].T.contiguous()
+            fused.append(("Linear", [names[0], weight, after[1][1]], after[2], {}))
+            i += 2
+        else:
+            fused.append(steps[i])
+            i += 1
+    return fused
 
 
 def fuse_attention(steps):

@@ -5,7 +5,7 @@
 //! measured in the same run.
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Distribution, Tensor, s};
 use serde::{Deserialize, Serialize};
 
 use crate::kernels::{self, Activation, Residual, Route, launches, prefer, probe, within};
@@ -53,6 +53,19 @@ pub struct Plan {
     pub at_least: f64,
 }
 
+impl Plan {
+    /// Refuses a plan that measures nothing.
+    ///
+    /// # Errors
+    /// [`Error::Setting`]
+    pub fn check(&self) -> Result<()> {
+        match self.runs {
+            0 => Err(Error::setting("runs", 0, "a number from 1")),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// What to measure, as a page asks for it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Request {
@@ -83,9 +96,7 @@ pub async fn answer(
     pipeline: Option<&Pipeline>,
     clock: &impl Fn() -> f64,
 ) -> Result<Vec<Figure>> {
-    if request.plan.runs == 0 {
-        return Err(Error::setting("runs", 0, "a number from 1"));
-    }
+    request.plan.check()?;
     let _preferred = prefer(request.route);
     let mut figures = Vec::new();
     if request.roofs {
@@ -101,6 +112,11 @@ pub async fn answer(
     Ok(figures)
 }
 
+/// Work of so many seconds is not tried twice before it is timed.
+const LONG: f64 = 5.0;
+/// A picture that takes longer than so many seconds is left out: its steps tell as much.
+const PATIENCE: f64 = 60.0;
+
 /// Times `work`, which returns when its result is there. `clock` gives seconds.
 ///
 /// # Errors
@@ -111,9 +127,13 @@ pub async fn time(
     clock: &impl Fn() -> f64,
     mut work: impl AsyncFnMut() -> Result<()>,
 ) -> Result<Figure> {
+    let (mut before, mut start) = (launches(), clock());
     work().await?;
-    let (before, start) = (launches(), clock());
-    work().await?;
+    // The first time may have compiled kernels; where that cannot matter nobody should wait for a second.
+    if clock() - start < LONG {
+        (before, start) = (launches(), clock());
+        work().await?;
+    }
     let (dispatches, once) = (launches() - before, clock() - start);
     let repeats = if once > 0.0 { (plan.at_least / once).ceil().clamp(1.0, 10_000.0) } else { 1000.0 };
     let mut seconds = Vec::with_capacity(plan.runs);
@@ -148,21 +168,25 @@ async fn time_queued(
     while once < plan.at_least && repeats < 1 << 14 {
         repeats *= 2;
         let start = clock();
-        let results: Vec<_> = (0..repeats).map(|_| queue()).collect();
-        done(results.into_iter().last().expect("one at least")).await?;
+        for _ in 1..repeats {
+            drop(queue());
+        }
+        done(queue()).await?;
         once = clock() - start;
     }
     let mut seconds = Vec::with_capacity(plan.runs);
     for _ in 0..plan.runs {
         let start = clock();
-        let results: Vec<_> = (0..repeats).map(|_| queue()).collect();
-        done(results.into_iter().last().expect("one at least")).await?;
+        for _ in 1..repeats {
+            drop(queue());
+        }
+        done(queue()).await?;
         seconds.push((clock() - start) / f64::from(repeats));
     }
     Ok(Figure { name: name.to_owned(), seconds, flop: 0, bytes: 0, dispatches })
 }
 
-/// Encoding, decoding, one guided step, and a whole picture of 25 steps.
+/// Encoding, decoding, one guided step, and, unless it would take minutes, a whole picture of 25 steps.
 ///
 /// # Errors
 /// If the device fails.
@@ -184,7 +208,12 @@ pub async fn model(pipeline: &Pipeline, plan: Plan, clock: &impl Fn() -> f64) ->
             }
             Ok(())
         };
-        figures.push(time("step", plan, clock, step).await?);
+        let step = time("step", plan, clock, step).await?;
+        let picture_takes = step.median() * SampleRequest::default().steps as f64;
+        figures.push(step);
+        if picture_takes > PATIENCE {
+            return Ok(figures);
+        }
         let request = SampleRequest::default();
         let picture = async || pipeline.sample(request.clone(), |_| ()).await.map(drop);
         figures.push(time("picture of 25 steps", Plan { at_least: 0.0, ..plan }, clock, picture).await?);
@@ -215,33 +244,45 @@ pub async fn layer(
                 .unwrap_or_else(|| x.clone().matmul(w.clone()) + bias.clone().unsqueeze())
         })
     };
+    if m * k * n == 0 {
+        return Err(Error::setting("layer", format!("{m}x{k}x{n}"), "three sizes from 1"));
+    }
     let name = format!("linear {m} x {k} x {n}, {route:?}");
     let figure = time_queued(&name, plan, clock, || once().slice([0..1, 0..1]).flatten(0, 1)).await?;
     Ok(Figure { flop: (2 * m * k * n) as u64, bytes: (4 * (m * k + k * n + m * n)) as u64, ..figure })
 }
 
-/// The adapter's roofs: multiply-adds, and a copy of 64 MiB. Empty where no kernel runs.
+/// The adapter's roofs: multiply-adds, one by one and as matrices times vectors, and a copy of 32 MiB. Empty where no
+/// kernel runs.
 ///
 /// # Errors
 /// If the device fails.
 pub async fn roofs(device: &Device, plan: Plan, clock: &impl Fn() -> f64) -> Result<Vec<Figure>> {
     const LANES: u32 = 1 << 14;
-    let x = Tensor::<1>::zeros([1 << 23], device);
-    let Some((_, first)) = probe::multiply_adds(&x, LANES, 1) else { return Ok(Vec::new()) };
-    let mut rounds = 64;
-    // Long enough to time, short enough for the watchdog of a slow adapter.
-    loop {
-        let start = clock();
-        done(probe::multiply_adds(&x, LANES, rounds).expect("it ran before").0).await?;
-        if clock() - start > 0.05 || rounds >= 1 << 16 {
-            break;
+    const NUMBERS: usize = 1 << 23;
+    let x = Tensor::<1>::zeros([NUMBERS], device);
+    let mut figures = Vec::new();
+    for (name, matrix) in [("multiply-adds", false), ("multiply-adds, as matrices times vectors", true)] {
+        let adds = |rounds| probe::multiply_adds(&x, LANES, rounds, matrix);
+        let Some((first, _)) = adds(64) else { return Ok(Vec::new()) };
+        done(first).await?;
+        // Long enough to time, short enough for the watchdog of a slow adapter.
+        let mut rounds = 64;
+        loop {
+            let start = clock();
+            done(adds(rounds).expect("it ran before").0).await?;
+            if clock() - start > 0.05 || rounds >= 1 << 16 {
+                break;
+            }
+            rounds *= 4;
         }
-        rounds *= 4;
+        let (_, flop) = adds(rounds).expect("it ran before");
+        let figure = time_queued(name, plan, clock, || adds(rounds).expect("it ran before").0).await?;
+        figures.push(Figure { flop, ..figure });
     }
-    let adds = || probe::multiply_adds(&x, LANES, rounds).expect("it ran before").0;
-    let adds = time_queued("multiply-adds", plan, clock, adds).await?;
     let copy = time_queued("copy", plan, clock, || probe::copied(&x).expect("kernels run here")).await?;
-    Ok(vec![Figure { flop: first * u64::from(rounds), ..adds }, Figure { bytes: 2 * 4 * (1 << 23), ..copy }])
+    figures.push(Figure { bytes: 2 * 4 * NUMBERS as u64, ..copy });
+    Ok(figures)
 }
 
 /// The module with every parameter drawn anew, normal with std 0.02: what starts at zero would hide what it does.
@@ -258,7 +299,7 @@ pub fn randomised<M: Module>(module: M) -> M {
 /// Waits until `result` has been computed. Its first number has to be looked at: what a read gives is fetched no sooner.
 async fn done(result: Tensor<1>) -> Result<()> {
     let failed = |e: &dyn std::fmt::Display| Error::Device { reason: e.to_string() };
-    let one = result.slice([0..1]).into_data_async().await.map_err(|e| failed(&e))?;
+    let one = result.slice(s![0..1]).into_data_async().await.map_err(|e| failed(&e))?;
     one.try_to_vec::<f32>().map(drop).map_err(|e| failed(&e))
 }
 

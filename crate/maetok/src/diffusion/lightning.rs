@@ -11,6 +11,8 @@
 //! in SiT, tokens are embedded by a linear layer, label dropout and guidance are the caller's. The published
 //! checkpoints on 2-D latents have no norms on queries and keys; [`qk_norm`](LightningConfig::qk_norm) turns them off.
 
+use std::ops::ControlFlow;
+
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::activation::silu;
@@ -191,10 +193,13 @@ impl Attention {
             }
             _ => kernels::attention(qkv, self.heads, HeadNorm::None, Some((rotary, 0))),
         };
-        mixed.unwrap_or_else(|qkv| {
-            let (scores, v) = self.scores(qkv, rotary);
-            attend(scores, v)
-        })
+        match mixed {
+            ControlFlow::Break(mixed) => mixed,
+            ControlFlow::Continue(qkv) => {
+                let (scores, v) = self.scores(qkv, rotary);
+                attend(scores, v)
+            }
+        }
     }
 }
 

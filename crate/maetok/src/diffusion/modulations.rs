@@ -26,11 +26,6 @@ impl Modulations {
         Self { blocks: blocks.map(rows).collect(), last: rows(last) }
     }
 
-    /// Number of rows, `R`.
-    pub fn rows(&self) -> usize {
-        self.last.dims()[0]
-    }
-
     /// Of block `index`, for samples whose first row is `row`.
     pub(super) fn block(&self, index: usize, row: usize) -> Rows<'_> {
         Rows { table: &self.blocks[index], row }

@@ -1,11 +1,13 @@
 //! Softmax attention over projected queries, keys and values.
 
+use std::ops::ControlFlow;
+
 use burn::tensor::Tensor;
 use maetok_shaders::attention::{ATTENTION, Attention, LAYER_NORM, NO_NORM, PREPARE, Prepare, RMS_NORM, TILED, Tiled};
 use maetok_shaders::grid;
 
 use super::choice::{self, Family};
-use super::launch::{Buffer, launch};
+use super::launch::{Buffer, Slot, launch};
 use super::linear::number;
 
 /// Largest head size that the kernels hold in registers.
@@ -25,15 +27,13 @@ pub enum HeadNorm<'a> {
     Rms([&'a Tensor<1>; 2], f64),
 }
 
-/// Norms, rotary positions and attention of all heads; where no kernel can, `Err` gives `qkv` back.
+/// Norms, rotary positions and attention of all heads: `Break` with the result, or `Continue` with `qkv`, unchanged,
+/// where no kernel can.
 ///
 /// # Shapes
 /// - `qkv`: `[B, T, 3D]`, in the order q, k, v, heads side by side in each
 /// - `rotary`: cosines and sines, `[A, N, d/2]` or `[1, N, d/2]`, and the index of the first token that turns
 /// - returns `[B, T, D]`
-///
-/// # Errors
-/// `qkv`, unchanged.
 ///
 /// # Panics
 /// If `3D` is not a multiple of three times `heads`.
@@ -42,10 +42,10 @@ pub fn attention(
     heads: usize,
     norm: HeadNorm<'_>,
     rotary: Option<(&(Tensor<3>, Tensor<3>), usize)>,
-) -> Result<Tensor<3>, Tensor<3>> {
+) -> ControlFlow<Tensor<3>, Tensor<3>> {
     match prepared(&qkv, heads, norm, rotary) {
-        Some(plan) => Ok(plan.run(qkv)),
-        None => Err(qkv),
+        Some(plan) => ControlFlow::Break(plan.run(qkv)),
+        None => ControlFlow::Continue(qkv),
     }
 }
 
@@ -111,31 +111,32 @@ impl Plan {
         let scale = f64::from(dim).powf(-0.5) as f32;
         let [batch, ..] = self.shape;
         let head = HEADS[dim as usize / 4 - 1];
-        let (cos, sin) = self.tables.as_ref().map_or((None, None), |(cos, sin)| (Some(cos), Some(sin)));
+        let tables = self.tables.as_ref();
+        let (cos, sin) = (Slot::from(tables.map(|(cos, _)| cos)), Slot::from(tables.map(|(_, sin)| sin)));
         let groups = maetok_shaders::attention::grid(batch as u32, tokens, heads);
         if self.family == Family::AttentionTiled {
             let qkv = Buffer::of(&qkv).expect("it was one before");
             let y = qkv.fresh(self.shape);
             let params = Tiled { tokens, heads, scale, first, patches, table_heads };
-            launch(&TILED, &[("HEAD", head)], groups, &[Some(&qkv), cos, sin, Some(&y)], &params.words());
+            launch(&TILED, &[("HEAD", head)], groups, &[Slot::In(&qkv), cos, sin, Slot::Out(&y)], &params.words());
             return y.tensor();
         }
         let qkv = if norm != NO_NORM || patches > 0 { self.prepare_in_place(qkv, cos, sin) } else { buffer(qkv) };
         let y = qkv.fresh(self.shape);
         let params = Attention { tokens, heads, scale };
-        launch(&ATTENTION, &[("HEAD", head)], groups, &[Some(&qkv), Some(&y)], &params.words());
+        launch(&ATTENTION, &[("HEAD", head)], groups, &[Slot::In(&qkv), Slot::Out(&y)], &params.words());
         y.tensor()
     }
 
-    fn prepare_in_place(&self, qkv: Tensor<3>, cos: Option<&Buffer>, sin: Option<&Buffer>) -> Buffer {
+    fn prepare_in_place(&self, qkv: Tensor<3>, cos: Slot<'_>, sin: Slot<'_>) -> Buffer {
         let mut qkv = buffer(qkv);
         if !qkv.is_unshared() {
             // Somebody else still wants it as it is.
             qkv = buffer(qkv.tensor::<3>().mul_scalar(1.0));
         }
         let groups = u64::from(self.prepare.rows.div_ceil(64));
-        let buffers = [Some(&qkv), cos, sin, self.affine.as_ref()];
-        launch(&PREPARE, &[], grid(groups), &buffers, &self.prepare.words());
+        let slots = [Slot::Out(&qkv), cos, sin, self.affine.as_ref().into()];
+        launch(&PREPARE, &[], grid(groups), &slots, &self.prepare.words());
         qkv
     }
 }

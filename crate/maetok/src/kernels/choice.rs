@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
+use std::marker::PhantomData;
 use std::sync::{LazyLock, PoisonError, RwLock};
 
 use burn::tensor::Tensor;
@@ -66,9 +67,9 @@ pub enum Route {
     /// What the table says for the adapter.
     #[default]
     ByAdapter,
-    /// The kernels without barriers, whatever the adapter.
+    /// The kernels for software adapters, whatever the adapter.
     Registers,
-    /// The kernels with workgroup memory, whatever the adapter.
+    /// The kernels for GPUs, with tiles in workgroup memory, whatever the adapter.
     Tiles,
     /// No kernels of ours: Burn's own.
     Plain,
@@ -80,14 +81,17 @@ thread_local! {
 
 /// Chooses `route` on this thread for as long as the answer lives. For tests and benchmarks.
 pub fn prefer(route: Route) -> Preferred {
-    Preferred { before: ROUTE.replace(route) }
+    Preferred { before: ROUTE.replace(route), _on_this_thread: PhantomData }
 }
 
 /// A route is preferred; made by [`prefer`].
+///
+/// Stays on its thread, whose route it gives back.
 #[derive(Debug)]
 #[must_use = "the preference ends when this is dropped"]
 pub struct Preferred {
     before: Route,
+    _on_this_thread: PhantomData<*const ()>,
 }
 
 impl Drop for Preferred {
@@ -104,7 +108,7 @@ pub fn within<T>(route: Route, work: impl FnOnce() -> T) -> T {
 
 /// What is known of an adapter.
 #[derive(Clone, Debug, Default)]
-pub struct Profile {
+pub(super) struct Profile {
     /// It has workgroups whose invocations truly run side by side: a GPU, not a software adapter.
     pub hardware: bool,
     /// What its self-test found wrong.
@@ -115,7 +119,7 @@ static PROFILES: LazyLock<RwLock<HashMap<Device, Profile>>> = LazyLock::new(RwLo
 
 /// Keeps what is known of the adapter of `device`. A device of which nothing is known counts as a software adapter with
 /// every kernel in order. Does nothing where there are no kernels.
-pub fn remember(device: &burn::tensor::Device, profile: Profile) {
+pub(super) fn remember(device: &burn::tensor::Device, profile: Profile) {
     if let Some(buffer) = Buffer::of(&Tensor::<1>::zeros([4], device)) {
         PROFILES.write().unwrap_or_else(PoisonError::into_inner).insert(buffer.device().clone(), profile);
     }

@@ -7,6 +7,7 @@ use burn::backend::{BackendTensor, DispatchAutodiffContext, DispatchTensor, Disp
 use burn::tensor::{DType, Shape, Tensor};
 use burn_wgpu::{CubeDim, CubeTensor, KernelSource, SourceKernel, SourceTemplate, into_contiguous};
 use cubecl::client::Client;
+use cubecl::ir::attributes::BufferIOAttr;
 use cubecl::prelude::KernelId;
 use cubecl::server::{Handle, KernelArguments};
 use cubecl::{CubeCount, Device};
@@ -78,24 +79,52 @@ impl Buffer {
     }
 }
 
-/// One dispatch of `kernel` with the lines `choices` swapped. `buffers` stand in the order of the file's bindings, the
-/// params come after them; `None` is a binding that this variant ignores.
+/// What stands at a binding.
+#[derive(Clone, Copy)]
+pub(super) enum Slot<'a> {
+    /// Only read.
+    In(&'a Buffer),
+    /// Written, or read and written.
+    Out(&'a Buffer),
+    /// This variant ignores it.
+    Unused,
+}
+
+impl<'a> From<Option<&'a Buffer>> for Slot<'a> {
+    fn from(buffer: Option<&'a Buffer>) -> Self {
+        buffer.map_or(Self::Unused, Self::In)
+    }
+}
+
+/// One dispatch of `kernel` with the lines `choices` swapped. `slots` stand in the order of the file's bindings, the
+/// params come after them.
 pub(super) fn launch(
     kernel: &'static Kernel,
     choices: &[(&'static str, &'static str)],
     grid: [u32; 3],
-    buffers: &[Option<&Buffer>],
+    slots: &[Slot<'_>],
     params: &[u32],
 ) {
-    let client = &buffers.iter().flatten().next().expect("a kernel has a buffer").0.client;
-    let device = buffers.iter().flatten().next().expect("a kernel has a buffer").device();
-    let nothing = constant(client, device, &[0; 4]);
-    let bound = buffers.iter().map(|buffer| buffer.map_or_else(|| nothing.clone(), Buffer::handle));
-    let all = bound.chain([constant(client, device, params)]).map(Handle::binding).collect();
+    let written = |slot: &Slot<'_>| matches!(slot, Slot::Out(_));
+    let Some(Slot::Out(Buffer(output))) = slots.iter().find(|slot| written(slot)) else {
+        unreachable!("{} writes nothing", kernel.name)
+    };
+    let (client, device) = (&output.client, &output.device);
+    let mut arguments = KernelArguments::new();
+    for slot in slots {
+        // Told which is which, a kernel that the device refuses spoils its output alone, not the weights it would have read.
+        let (handle, io) = match slot {
+            Slot::In(buffer) => (buffer.handle(), BufferIOAttr::ReadOnly),
+            Slot::Out(buffer) => (buffer.handle(), BufferIOAttr::ReadWrite),
+            Slot::Unused => (constant(client, device, &[0; 4]), BufferIOAttr::ReadOnly),
+        };
+        arguments = arguments.with_buffer_io(handle.binding(), io);
+    }
+    let arguments = arguments.with_buffer_io(constant(client, device, params).binding(), BufferIOAttr::ReadOnly);
     let [x, y, z] = grid;
     let [across, down, deep] = kernel.workgroup;
     let source = SourceKernel::new(Text { kernel, choices: choices.to_vec() }, CubeDim::new_3d(across, down, deep));
-    client.launch(Box::new(source), CubeCount::Static(x, y, z), KernelArguments::new().with_buffers(all));
+    client.launch(Box::new(source), CubeCount::Static(x, y, z), arguments);
     choice::count_launch();
 }
 
@@ -129,7 +158,8 @@ const KEPT: usize = 4096;
 
 /// A buffer of `words` that nobody writes to: params are few and come again in every step.
 fn constant(client: &Client, device: &Device, words: &[u32]) -> Handle {
-    static ALL: LazyLock<Mutex<HashMap<(Device, Vec<u32>), Handle>>> = LazyLock::new(Mutex::default);
+    type Constants = HashMap<(Device, Vec<u32>), Handle>;
+    static ALL: LazyLock<Mutex<Constants>> = LazyLock::new(Mutex::default);
     let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
     if all.len() >= KEPT {
         all.clear();

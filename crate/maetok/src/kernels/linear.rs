@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use maetok_shaders::linear::{LinearParams, REGISTERS, TILES, VECTOR, registers_grid, tiles_grid, vector_grid};
 
 use super::choice::{self, Family};
-use super::launch::{Buffer, launch};
+use super::launch::{Buffer, Slot, launch};
 
 /// What a layer's sums go through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,7 +85,8 @@ pub fn linear<const D: usize>(
     let old = match old {
         Some(old) => {
             let [samples, tokens, width] = old.dims();
-            assert_eq!((width, m % (samples * tokens)), (n, 0), "residual of {:?} for {m} rows of {n}", old.dims());
+            let fits = D == 3 && width == n && tokens == shape[1] && (samples == 1 || samples == shape[0]);
+            assert!(fits, "residual of {:?} for {shape:?} of {n}", old.dims());
             params.residual_rows = number(samples * tokens)?;
             Some(Buffer::of(old)?)
         }
@@ -127,8 +128,9 @@ pub fn linear<const D: usize>(
         Family::LinearTiles => (&TILES, tiles_grid(params.m, params.n)),
         _ => (&REGISTERS, registers_grid(params.m, params.n)),
     };
-    let buffers = [Some(&input), Some(&weight), None, bias.as_ref(), old.as_ref(), gate.as_ref(), Some(&y)];
-    launch(kernel, &choices, grid, &buffers, &params.words());
+    let [bias, old, gate] = [bias.as_ref(), old.as_ref(), gate.as_ref()].map(Slot::from);
+    let slots = [Slot::In(&input), Slot::In(&weight), Slot::Unused, bias, old, gate, Slot::Out(&y)];
+    launch(kernel, &choices, grid, &slots, &params.words());
     Some(y.tensor())
 }
 

@@ -14,7 +14,7 @@
 //! [`choice`] says which kernel of a family, [`launch`] is the only place that speaks to Burn's internal side.
 
 pub mod attention;
-pub mod choice;
+mod choice;
 mod launch;
 pub mod linear;
 pub mod norm;
@@ -25,7 +25,7 @@ mod self_test;
 mod tests;
 
 pub use attention::{HeadNorm, attention};
-pub use choice::{Family, Route, launches, prefer, within};
+pub use choice::{Family, Preferred, Route, launches, prefer, within};
 pub use linear::{Activation, Gate, Residual, linear};
 pub use norm::{Modulation, Norm, norm};
 pub use patches::patch_rows;

@@ -5,7 +5,7 @@ use maetok_shaders::grid;
 use maetok_shaders::norms::{LAYER_NORM, LAYER_NORM_ROWS, Norm as Params};
 
 use super::choice::{self, Family};
-use super::launch::{Buffer, launch};
+use super::launch::{Buffer, Slot, launch};
 use super::linear::number;
 
 /// What the values of a row are divided by.
@@ -112,8 +112,9 @@ pub fn norm<const D: usize>(x: &Tensor<D>, norm: Norm<'_>, eps: f64, modulation:
     };
     let centred = if matches!(norm, Norm::Layer) { "true" } else { "false" };
     let y = input.fresh(shape);
-    let buffers = [Some(&input), weight.as_ref(), scale.as_ref(), shift.as_ref(), Some(&y)];
-    launch(kernel, &[("CENTRED", centred)], grid(groups as u64), &buffers, &params.words());
+    let [weight, scale, shift] = [weight.as_ref(), scale.as_ref(), shift.as_ref()].map(Slot::from);
+    let slots = [Slot::In(&input), weight, scale, shift, Slot::Out(&y)];
+    launch(kernel, &[("CENTRED", centred)], grid(groups as u64), &slots, &params.words());
     Some(y.tensor())
 }
 

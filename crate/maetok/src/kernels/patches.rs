@@ -5,7 +5,7 @@ use maetok_shaders::grid;
 use maetok_shaders::pixels::{PATCH_EMBED, PatchEmbed};
 
 use super::choice;
-use super::launch::{Buffer, launch};
+use super::launch::{Buffer, Slot, launch};
 use super::linear::number;
 
 /// `[B, 3, H, W] -> [B*N, 3*p*p]` for patches of `side` pixels; `None` where no kernel can.
@@ -26,6 +26,12 @@ pub fn patch_rows(image: &Tensor<4>, side: usize) -> Option<Tensor<2>> {
         stride: number(stride)?,
     };
     let out = input.fresh([rows, stride]);
-    launch(&PATCH_EMBED, &[], grid(u64::from(params.count.div_ceil(64))), &[Some(&input), Some(&out)], &params.words());
+    launch(
+        &PATCH_EMBED,
+        &[],
+        grid(u64::from(params.count.div_ceil(64))),
+        &[Slot::In(&input), Slot::Out(&out)],
+        &params.words(),
+    );
     Some(out.tensor())
 }

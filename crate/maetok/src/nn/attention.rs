@@ -2,6 +2,8 @@
 //!
 //! Differs from the official code: none in value; dropout (0 everywhere) is left out.
 
+use std::ops::ControlFlow;
+
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::Linear;
@@ -73,8 +75,8 @@ impl Attention {
         let qkv = match P::ACTIVE {
             true => qkv,
             false => match self.by_kernel(qkv, rotary) {
-                Ok(mixed) => return mixed,
-                Err(qkv) => qkv,
+                ControlFlow::Break(mixed) => return mixed,
+                ControlFlow::Continue(qkv) => qkv,
             },
         };
         let [q, k, v] = split_heads(qkv, self.heads); // [B, A, T, d] each
@@ -93,7 +95,7 @@ impl Attention {
         attend(scores(q, k), v)
     }
 
-    fn by_kernel(&self, qkv: Tensor<3>, rotary: Option<&Rotary>) -> Result<Tensor<3>, Tensor<3>> {
+    fn by_kernel(&self, qkv: Tensor<3>, rotary: Option<&Rotary>) -> ControlFlow<Tensor<3>, Tensor<3>> {
         let rotary = rotary.map(|rotary| (&rotary.table, rotary.first));
         let (Some(q), Some(k)) = (&self.q_norm, &self.k_norm) else {
             return kernels::attention(qkv, self.heads, HeadNorm::None, rotary);

@@ -193,14 +193,21 @@ impl<'a> Bench<'a> {
             let mut ours = self.maetok();
             ours.args(["bench", "model", "--device", "cpu", "--json", "--runs", &self.runs, "--model"]);
             ours.arg(self.model(model)).env("RAYON_NUM_THREADS", threads.to_string());
-            let figures = figures(&json_of(&mut ours)?)?;
+            let ours = json_of(&mut ours).and_then(|found| figures(&found));
             let mut peers = Command::new(&self.python);
             peers.arg(self.script("native.py")).arg(self.folder.join("onnx").join(model));
             peers.args(["--threads", &threads.to_string(), "--runs", &self.runs]);
             peers.env("OMP_NUM_THREADS", threads.to_string());
-            let mut all = vec![(OURS.to_owned(), figures)];
-            for peer in json_of(&mut peers)?.as_array().context("a list of peers")? {
-                all.push((peer["engine"].as_str().context("a name")?.to_owned(), self::figures(peer)?));
+            let mut all = Vec::new();
+            for (engine, found) in
+                [(OURS, ours.map(|figures| vec![(OURS.to_owned(), figures)])), ("peers", self.peers(&mut peers))]
+            {
+                match found {
+                    Ok(found) => all.extend(found),
+                    Err(error) => raw.push(
+                        json!({ "place": place, "engine": engine, "model": model, "error": format!("{error:#}") }),
+                    ),
+                }
             }
             for (engine, figures) in all {
                 raw.push(record(&place, &engine, "cpu", model, &figures));
@@ -208,6 +215,12 @@ impl<'a> Bench<'a> {
             }
         }
         Ok(())
+    }
+
+    fn peers(&self, script: &mut Command) -> Result<Vec<(String, Vec<Figure>)>> {
+        let found = json_of(script)?;
+        let one = |peer: &Value| Ok((peer["engine"].as_str().context("a name")?.to_owned(), figures(peer)?));
+        found.as_array().context("a list of peers")?.iter().map(one).collect()
     }
 
     /// The adapter that wgpu finds, without a browser: kernels of ours, Burn's, and its roofs.
