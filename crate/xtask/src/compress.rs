@@ -19,8 +19,8 @@ const KINDS: [&str; 7] = ["css", "html", "js", "json", "svg", "txt", "wasm"];
 const SMALLEST: u64 = 1024;
 /// The best Brotli can do. It takes half a minute for the wasm, once per change of the engine.
 const BROTLI_QUALITY: i32 = 11;
-/// Window of Brotli, as a power of two: the largest every browser takes.
-const BROTLI_WINDOW: i32 = 22;
+/// Window of Brotli, as a power of two: the largest of RFC 7932, which every decoder takes.
+const BROTLI_WINDOW: i32 = 24;
 
 /// Writes the copies for everything under `folder`. Copies made earlier for the same bytes are taken
 /// from `cache`.

@@ -45,6 +45,16 @@ impl Family {
         Self::PatchEmbed,
     ];
 
+    /// The family that does the same on GPUs, for one that is for software adapters.
+    pub(super) fn for_gpus(self) -> Option<Self> {
+        match self {
+            Self::LinearRegisters => Some(Self::LinearTiles),
+            Self::NormRows => Some(Self::Norm),
+            Self::Attention => Some(Self::AttentionTiled),
+            _ => None,
+        }
+    }
+
     /// Name of the file in `shaders/`.
     pub fn name(self) -> &'static str {
         match self {
