@@ -74,6 +74,11 @@ const HEAD: Swap = Swap {
     ],
 };
 
+/// The value of the line `HEAD` for heads of `dim` numbers; `None` where the kernels have no registers for it.
+pub fn head(dim: u32) -> Option<&'static str> {
+    HEAD.values.iter().copied().find(|value| value.strip_suffix('u') == Some(dim.to_string().as_str()))
+}
+
 /// One query per invocation, no barriers. Bindings: qkv, y, params. Wants [`PREPARE`] before it where queries and keys
 /// are normed or turned.
 pub const ATTENTION: Kernel = Kernel {

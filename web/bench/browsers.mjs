@@ -59,6 +59,7 @@ const FOLDERS = {
 function answer(request, response) {
   const path = normalize(decodeURIComponent(new URL(request.url, "http://x").pathname));
   if (path === "/") return response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>benchmark</title>");
+  if (path === "/favicon.ico") return response.writeHead(204).end();
   const [, folder, ...rest] = path.split("/");
   const file = FOLDERS[folder] && join(FOLDERS[folder], ...rest);
   if (!file || !existsSync(file) || !statSync(file).isFile()) return response.writeHead(404).end();

@@ -33,7 +33,9 @@ pub fn folder(folder: &Path, cache: &Path) -> Result<()> {
         let kind = file.extension().and_then(|kind| kind.to_str()).unwrap_or_default();
         if KINDS.contains(&kind) && fs::metadata(&file)?.len() >= SMALLEST {
             let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            let key: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            // How they were squeezed counts as well as what was.
+            let key = format!("{digest}-{BROTLI_QUALITY}-{BROTLI_WINDOW}");
             for (ending, squeeze) in [("br", brotli as fn(&[u8]) -> Result<Vec<u8>>), ("gz", gzip)] {
                 let kept = cache.join(format!("{key}.{ending}"));
                 if !kept.exists() {

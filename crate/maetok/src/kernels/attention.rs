@@ -3,17 +3,14 @@
 use std::ops::ControlFlow;
 
 use burn::tensor::Tensor;
-use maetok_shaders::attention::{ATTENTION, Attention, LAYER_NORM, NO_NORM, PREPARE, Prepare, RMS_NORM, TILED, Tiled};
-use maetok_shaders::grid;
+use maetok_shaders::attention::{
+    ATTENTION, Attention, LAYER_NORM, NO_NORM, PREPARE, Prepare, RMS_NORM, TILED, Tiled, head,
+};
+use maetok_shaders::{MAX_GROUPS, grid};
 
 use super::choice::{self, Family};
 use super::launch::{Buffer, Slot, launch};
 use super::linear::number;
-
-/// Largest head size that the kernels hold in registers.
-const MAX_HEAD: usize = 128;
-/// Most heads, samples, or groups of 32 queries of one dispatch.
-const MAX_GROUPS: usize = 65_535;
 
 /// Norm of queries and keys over the head size.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,6 +49,8 @@ pub fn attention(
 /// Everything about a call but `qkv`, once it is known that kernels can do it.
 struct Plan {
     family: Family,
+    /// Value of the line `HEAD`.
+    head: &'static str,
     shape: [usize; 3],
     tables: Option<(Buffer, Buffer)>,
     affine: Option<Buffer>,
@@ -67,8 +66,9 @@ fn prepared(
     let [batch, tokens, triple] = qkv.dims();
     assert_eq!(triple % (3 * heads), 0, "{triple} columns for {heads} heads");
     let dim = triple / (3 * heads);
-    let few = [batch, tokens.div_ceil(32), heads].iter().all(|count| (1..=MAX_GROUPS).contains(count));
-    if !dim.is_multiple_of(4) || !(4..=MAX_HEAD).contains(&dim) || !few {
+    let head = head(number(dim)?)?;
+    let few = |count: usize| (1..=MAX_GROUPS).contains(&(count as u64));
+    if ![batch, tokens.div_ceil(32), heads].into_iter().all(few) {
         return None;
     }
     let device = Buffer::of(qkv)?.device().clone();
@@ -102,7 +102,7 @@ fn prepared(
         norm: kind,
         eps: eps as f32,
     };
-    Some(Plan { family, shape: [batch, tokens, heads * dim], tables, affine, prepare })
+    Some(Plan { family, head, shape: [batch, tokens, heads * dim], tables, affine, prepare })
 }
 
 impl Plan {
@@ -110,7 +110,7 @@ impl Plan {
         let Prepare { tokens, heads, dim, first, patches, table_heads, norm, .. } = self.prepare;
         let scale = f64::from(dim).powf(-0.5) as f32;
         let [batch, ..] = self.shape;
-        let head = HEADS[dim as usize / 4 - 1];
+        let head = self.head;
         let tables = self.tables.as_ref();
         let (cos, sin) = (Slot::from(tables.map(|(cos, _)| cos)), Slot::from(tables.map(|(_, sin)| sin)));
         let groups = maetok_shaders::attention::grid(batch as u32, tokens, heads);
@@ -144,10 +144,3 @@ impl Plan {
 fn buffer(tensor: Tensor<3>) -> Buffer {
     Buffer::taken(tensor).expect("the caller has looked")
 }
-
-/// Values of the line `HEAD`, for 4, 8, ..
-const HEADS: [&str; MAX_HEAD / 4] = [
-    "4u", "8u", "12u", "16u", "20u", "24u", "28u", "32u", "36u", "40u", "44u", "48u", "52u", "56u", "60u", "64u",
-    "68u", "72u", "76u", "80u", "84u", "88u", "92u", "96u", "100u", "104u", "108u", "112u", "116u", "120u", "124u",
-    "128u",
-];

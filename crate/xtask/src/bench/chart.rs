@@ -66,3 +66,24 @@ where
     let line = PathElement::new([(x(1.0), 40), (x(1.0), bottom)], ink.stroke_width(1));
     area.draw(&line).map_err(failed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Figure, Measured};
+    use super::*;
+
+    fn measured(engine: &str, seconds: f64) -> Measured {
+        let figure = Figure { name: "step".into(), seconds: vec![seconds], flop: 0, bytes: 0, dispatches: 0 };
+        let (place, model) = ("here".to_owned(), "toon".to_owned());
+        Measured { place, engine: engine.into(), kind: "cpu", model, figures: vec![figure] }
+    }
+
+    #[test]
+    fn every_peer_has_a_bar_with_its_ratio() {
+        let svg = ratios(&[measured("maetok", 0.5), measured("faster", 0.25), measured("slower", 1.5)]).expect("draws");
+        for text in ["step — faster", "0.50 ×", "step — slower", "3.00 ×"] {
+            assert!(svg.contains(text), "{text}: {svg}");
+        }
+        assert!(ratios(&[measured("maetok", 0.5)]).is_err(), "nothing beside a peer");
+    }
+}
