@@ -19,8 +19,9 @@ pub fn ratios(measured: &[Measured]) -> Result<String> {
         .iter()
         .flat_map(|row| {
             let ours = format!(
-                "{} · {} · {}",
+                "{} · {} · {} · {}",
                 row.ours.place,
+                row.ours.kind,
                 row.ours.model,
                 row.figure.name.split(',').next().unwrap_or("")
             );
@@ -81,7 +82,7 @@ mod tests {
     #[test]
     fn every_peer_has_a_bar_with_its_ratio() {
         let svg = ratios(&[measured("maetok", 0.5), measured("faster", 0.25), measured("slower", 1.5)]).expect("draws");
-        for text in ["step — faster", "0.50 ×", "step — slower", "3.00 ×"] {
+        for text in ["here · cpu · toon · step — faster", "0.50 ×", "step — slower", "3.00 ×"] {
             assert!(svg.contains(text), "{text}: {svg}");
         }
         assert!(ratios(&[measured("maetok", 0.5)]).is_err(), "nothing beside a peer");
