@@ -7,7 +7,7 @@
  * One engine at a time computes, each in a page of its own, on one thread; a time ends when the result has been read.
  */
 
-import { existsSync, readFileSync, statSync, createReadStream } from "node:fs";
+import { createReadStream, existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -96,6 +96,7 @@ async function measure(browser, about) {
   });
   try {
     await page.goto(`${origin}/`);
+    const before = memory(browser.process().pid);
     const asked = {
       ...about,
       runs: Number(options.runs),
@@ -103,7 +104,7 @@ async function measure(browser, about) {
       layers: options.layers.split(",").map((layer) => layer.split("x").map(Number)),
     };
     const found = await page.evaluate(async (asked) => (await import("/bench/engines.mjs")).measure(asked), asked);
-    results.push({ ...about, ...found });
+    results.push({ ...about, ...found, memory: before && memory(browser.process().pid) - before });
     console.error(`${about.browser}, ${about.engine}, ${about.model ?? "kernels"}: ${summary(found.figures)}`);
   } catch (error) {
     results.push({ ...about, error: String(error) });
@@ -111,6 +112,33 @@ async function measure(browser, about) {
   } finally {
     await page.close();
   }
+}
+
+/**
+ * Bytes in memory of a process and all that it started, pages that they share counted once; null where the system does
+ * not tell. What a page adds to an empty one is the engine's, its adapter's and its weights'.
+ */
+function memory(pid) {
+  if (!existsSync(`/proc/${pid}/smaps_rollup`)) return null;
+  const parents = new Map();
+  for (const name of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      // The name, in brackets, may hold anything.
+      parents.set(Number(name), Number(readFileSync(`/proc/${name}/stat`, "utf8").split(") ").at(-1).split(" ")[1]));
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  const belongs = (one) => one === pid || (parents.has(one) && belongs(parents.get(one)));
+  let bytes = 0;
+  for (const one of [...parents.keys()].filter(belongs)) {
+    try {
+      bytes += 1024 * Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${one}/smaps_rollup`, "utf8"))[1]);
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  return bytes;
 }
 
 function summary(figures) {

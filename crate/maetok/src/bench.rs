@@ -4,6 +4,8 @@
 //! than a clock can tell is repeated within each time. Nothing here says what is fast: a speed is a ratio to something
 //! measured in the same run.
 
+use std::cell::Cell;
+
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Distribution, Tensor, s};
 use serde::{Deserialize, Serialize};
@@ -178,6 +180,15 @@ async fn time_queued(
     Ok(Figure { name: name.to_owned(), seconds, flop: 0, bytes: 0, dispatches })
 }
 
+/// One step and its picture: all that a first picture needs, kernels compiled on the way.
+///
+/// # Errors
+/// If the model has no generator, or the device fails.
+pub async fn first_picture(pipeline: &Pipeline) -> Result<()> {
+    let request = SampleRequest { steps: 1, ..SampleRequest::default() };
+    pipeline.sample(request, |_| ()).await.map(drop)
+}
+
 /// Encoding, decoding, one guided step, and, unless it would take minutes, a whole picture of 25 steps.
 ///
 /// # Errors
@@ -238,15 +249,21 @@ pub async fn layer(
     let random = |shape| Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), device);
     let (x, w) = (random([m, k]), random([k, n]));
     let bias = Tensor::<1>::zeros([n], device);
+    let by_kernel = Cell::new(false);
     let once = || {
         within(route, || {
-            kernels::linear(&x, &w, Some(&bias), Activation::Identity, Residual::None)
-                .unwrap_or_else(|| x.clone().matmul(w.clone()) + bias.clone().unsqueeze())
+            let y = kernels::linear(&x, &w, Some(&bias), Activation::Identity, Residual::None);
+            by_kernel.set(y.is_some());
+            y.unwrap_or_else(|| x.clone().matmul(w.clone()) + bias.clone().unsqueeze())
         })
     };
     let figure = time_queued("", plan, clock, || once().slice([0..1, 0..1]).flatten(0, 1)).await?;
     // What no kernel did should not stand under a kernel's name.
-    let by = if figure.dispatches == 0 { "plain ops".to_owned() } else { format!("{route:?}") };
+    let by = match (by_kernel.get(), figure.dispatches) {
+        (false, _) => "plain ops".to_owned(),
+        (true, 0) => "loops on the CPU".to_owned(),
+        (true, _) => format!("{route:?}"),
+    };
     let name = format!("linear {m} x {k} x {n}, {by}");
     let (flop, bytes) = (2 * (m * k) as u64 * n as u64, 4 * (m * k + k * n + m * n) as u64);
     Ok(Figure { name, flop, bytes, ..figure })
@@ -339,12 +356,14 @@ mod tests {
         for on in maetok_tests::devices() {
             let gpu = on.label != "cpu";
             let figure = pollster::block_on(layer(&on.device, (8, 16, 12), Route::Registers, QUICK, &clock)).unwrap();
-            let by = if gpu { "Registers" } else { "plain ops" };
+            let by = if gpu { "Registers" } else { "loops on the CPU" };
             assert_eq!(
                 (figure.name.as_str(), figure.flop),
                 (format!("linear 8 x 16 x 12, {by}").as_str(), 2 * 8 * 16 * 12)
             );
             assert!(figure.median() > 0.0 && figure.dispatches == u64::from(gpu), "{figure:?} on {}", on.label);
+            let plain = pollster::block_on(layer(&on.device, (8, 16, 12), Route::Plain, QUICK, &clock)).unwrap();
+            assert_eq!(plain.name, "linear 8 x 16 x 12, plain ops");
             for sizes in [(0, 4, 4), (4, 0, 4), (usize::MAX, 4, 4), (1 << 20, 1 << 20, 4)] {
                 let refused = pollster::block_on(layer(&on.device, sizes, Route::Registers, QUICK, &clock));
                 assert!(matches!(refused, Err(Error::Setting { .. })), "{sizes:?} on {}", on.label);

@@ -1,5 +1,6 @@
 //! `maetok bench`: how fast a model, or the kernels, run on a device.
 
+mod memory;
 mod random_model;
 
 use std::path::PathBuf;
@@ -104,14 +105,21 @@ pub fn run(command: &Bench) -> Result<()> {
 }
 
 fn model(arguments: &ModelArguments) -> Result<()> {
+    let begun = Instant::now();
     let device = arguments.common.device.parse::<DeviceChoice>()?;
     let files = files::model_files(arguments.model.as_deref())?;
     let (device, info) = files::device(device)?;
     let pipeline = Pipeline::load(&files, &device)?;
-    let figures = kernels::within(arguments.kernels.into(), || {
-        pollster::block_on(bench::model(&pipeline, arguments.common.plan(), &clock()))
+    let (first, figures) = kernels::within(arguments.kernels.into(), || -> maetok::Result<_> {
+        let first = match pipeline.has_generator() {
+            true => Some(pollster::block_on(bench::first_picture(&pipeline)).map(|()| begun.elapsed().as_secs_f64())?),
+            false => None,
+        };
+        let figures = pollster::block_on(bench::model(&pipeline, arguments.common.plan(), &clock()))?;
+        Ok((first, figures))
     })?;
-    show(&arguments.common, &info, &files.manifest.name, &figures)
+    let whole = Whole { first, memory: memory::peak() };
+    show(&arguments.common, &info, &files.manifest.name, &figures, whole)
 }
 
 fn layers(arguments: &KernelArguments) -> Result<()> {
@@ -129,7 +137,7 @@ fn layers(arguments: &KernelArguments) -> Result<()> {
             figures.push(pollster::block_on(bench::layer(&device, layer, (*kernels).into(), plan, &clock))?);
         }
     }
-    show(&arguments.common, &info, "kernels", &figures)
+    show(&arguments.common, &info, "kernels", &figures, Whole::default())
 }
 
 impl Common {
@@ -143,9 +151,20 @@ fn clock() -> impl Fn() -> f64 {
     move || start.elapsed().as_secs_f64()
 }
 
-fn show(common: &Common, info: &DeviceInfo, what: &str, figures: &[Figure]) -> Result<()> {
+/// What belongs to a whole run.
+#[derive(Default)]
+struct Whole {
+    /// Seconds from opening the device to the first picture.
+    first: Option<f64>,
+    /// Bytes of memory at most.
+    memory: Option<u64>,
+}
+
+fn show(common: &Common, info: &DeviceInfo, what: &str, figures: &[Figure], whole: Whole) -> Result<()> {
+    let Whole { first, memory } = whole;
     if common.json {
-        return files::print(&json!({ "device": info, "what": what, "figures": figures }).to_string());
+        let all = json!({ "device": info, "what": what, "figures": figures, "cold": first, "memory": memory });
+        return files::print(&all.to_string());
     }
     files::print(&format!("{what} on {} ({})", info.name, info.backend))?;
     for fault in &info.disabled_kernels {
@@ -163,6 +182,12 @@ fn show(common: &Common, info: &DeviceInfo, what: &str, figures: &[Figure]) -> R
             1e3 * median,
             figure.dispatches
         ))?;
+    }
+    if let Some(first) = first {
+        files::print(&format!("from the start to the first picture: {first:.2} s"))?;
+    }
+    if let Some(memory) = memory {
+        files::print(&format!("memory at most: {:.0} MB", memory as f64 / 1e6))?;
     }
     Ok(())
 }

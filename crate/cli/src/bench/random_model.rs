@@ -24,6 +24,9 @@ pub struct Arguments {
     /// Latent tokens: 128 as published, 1024 as the paper compares with.
     #[arg(long, default_value_t = 128, value_parser = number::<usize>("tokens", "a number from 1"))]
     tokens: usize,
+    /// The included model's widths and blocks instead of the published ones.
+    #[arg(long, conflicts_with = "blocks")]
+    small: bool,
 }
 
 /// Runs the command: MAETok-B at 256 pixels (385 tokens in its encoder) and SiT-XL.
@@ -31,13 +34,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let device = Device::flex();
     device.seed(0);
     let base = VitSize { width: 768, depth: arguments.blocks, heads: 12 };
-    let config = TokenizerConfig {
-        encoder: base,
-        decoder: base,
-        latent_tokens: arguments.tokens,
-        ..TokenizerConfig::base_128(256)
+    let (config, sit) = match arguments.small {
+        true => (TokenizerConfig::toon_128(), SitConfig::toon_128(28)),
+        false => {
+            let config = TokenizerConfig { encoder: base, decoder: base, ..TokenizerConfig::base_128(256) };
+            (config, SitConfig { depth: arguments.blocks, ..SitConfig::xl() })
+        }
     };
-    let sit = SitConfig { depth: arguments.blocks, tokens: arguments.tokens, ..SitConfig::xl() };
+    let config = TokenizerConfig { latent_tokens: arguments.tokens, ..config };
+    let sit = SitConfig { tokens: arguments.tokens, ..sit };
     let none = BTreeMap::new();
     let tokenizer = bench::randomised(config.init(&device)?);
     let tokenizer = Part { config: config.to_json(), weights: checkpoint::save(&tokenizer, Storage::F16, &none)? };

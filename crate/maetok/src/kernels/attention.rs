@@ -9,6 +9,7 @@ use maetok_shaders::attention::{
 use maetok_shaders::{MAX_GROUPS, grid};
 
 use super::choice::{self, Family};
+use super::cpu;
 use super::launch::{Buffer, Slot, launch};
 use super::linear::number;
 
@@ -40,6 +41,11 @@ pub fn attention(
     norm: HeadNorm<'_>,
     rotary: Option<(&(Tensor<3>, Tensor<3>), usize)>,
 ) -> ControlFlow<Tensor<3>, Tensor<3>> {
+    let [_, _, triple] = qkv.dims();
+    assert_eq!(triple % (3 * heads), 0, "{triple} columns for {heads} heads");
+    if let Some(mixed) = cpu::attention(&qkv, heads, norm, rotary) {
+        return ControlFlow::Break(mixed);
+    }
     match prepared(&qkv, heads, norm, rotary) {
         Some(plan) => ControlFlow::Break(plan.run(qkv)),
         None => ControlFlow::Continue(qkv),
@@ -64,7 +70,6 @@ fn prepared(
     rotary: Option<(&(Tensor<3>, Tensor<3>), usize)>,
 ) -> Option<Plan> {
     let [batch, tokens, triple] = qkv.dims();
-    assert_eq!(triple % (3 * heads), 0, "{triple} columns for {heads} heads");
     let dim = triple / (3 * heads);
     let head = head(number(dim)?)?;
     let few = |count: usize| (1..=MAX_GROUPS).contains(&(count as u64));

@@ -155,6 +155,11 @@ fn first(device: &Device, families: &[Family]) -> Option<Family> {
     (ROUTE.get() != Route::Plain).then(|| families.iter().find(fine).copied()).flatten()
 }
 
+/// Whether loops of ours take the place of plain ops on the CPU.
+pub(super) fn loops() -> bool {
+    ROUTE.get() != Route::Plain
+}
+
 /// For a linear layer of `m` rows.
 pub(super) fn linear(device: &Device, m: usize) -> Option<Family> {
     match (tiles(device), m) {

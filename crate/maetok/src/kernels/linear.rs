@@ -1,24 +1,12 @@
 //! Linear layers with what follows them in one dispatch.
 
 use burn::tensor::Tensor;
+pub use maetok_loops::Activation;
 use maetok_shaders::linear::{LinearParams, REGISTERS, TILES, VECTOR, registers_grid, tiles_grid, vector_grid};
 
 use super::choice::{self, Family};
+use super::cpu;
 use super::launch::{Buffer, Slot, launch};
-
-/// What a layer's sums go through.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Activation {
-    /// Nothing.
-    #[default]
-    Identity,
-    /// `x/2 (1 + erf(x/sqrt 2))`
-    GeluExact,
-    /// `x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`
-    GeluTanh,
-    /// `x / (1 + exp(-x))`
-    Silu,
-}
 
 /// What a layer's result is added to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,6 +56,9 @@ pub fn linear<const D: usize>(
     let mut shape = x.dims();
     assert_eq!(shape[D - 1], k, "{shape:?} through a layer of {k} x {n}");
     let m: usize = shape[..D - 1].iter().product();
+    if let Some(y) = cpu::linear(x, weight, bias, activation, residual) {
+        return Some(y);
+    }
     if !k.is_multiple_of(4) || !n.is_multiple_of(4) || m == 0 || k == 0 || n == 0 {
         return None;
     }

@@ -15,6 +15,7 @@
 
 pub mod attention;
 mod choice;
+mod cpu;
 mod launch;
 pub mod linear;
 pub mod norm;

@@ -5,6 +5,7 @@ use maetok_shaders::grid;
 use maetok_shaders::norms::{LAYER_NORM, LAYER_NORM_ROWS, Norm as Params};
 
 use super::choice::{self, Family};
+use super::cpu;
 use super::launch::{Buffer, Slot, launch};
 use super::linear::number;
 
@@ -56,6 +57,9 @@ pub enum Modulation<'a> {
 /// # Panics
 /// If the shapes do not fit together.
 pub fn norm<const D: usize>(x: &Tensor<D>, norm: Norm<'_>, eps: f64, modulation: Modulation<'_>) -> Option<Tensor<D>> {
+    if let Some(y) = cpu::norm(x, norm, eps, modulation) {
+        return Some(y);
+    }
     let shape = x.dims();
     let width = shape[D - 1];
     let rows: usize = shape[..D - 1].iter().product();

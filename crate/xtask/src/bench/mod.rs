@@ -70,11 +70,35 @@ pub struct Measured {
     /// Name of the model, or "kernels".
     model: String,
     figures: Vec<Figure>,
+    whole: Whole,
+}
+
+/// What belongs to a whole run; `None` where it cannot be measured.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Whole {
+    /// Seconds from nothing loaded to the first picture.
+    cold: Option<f64>,
+    /// Bytes of memory at most, of the program or of all processes of the browser.
+    memory: Option<u64>,
 }
 
 impl Measured {
     fn is_ours(&self) -> bool {
         self.engine == OURS
+    }
+
+    /// As in `results.json`.
+    fn record(&self) -> Value {
+        let figure = |f: &Figure| {
+            let Figure { name, seconds, flop, bytes, dispatches } = f;
+            json!({ "name": name, "seconds": seconds, "flop": flop, "bytes": bytes, "dispatches": dispatches })
+        };
+        let figures: Vec<Value> = self.figures.iter().map(figure).collect();
+        let Self { place, engine, kind, model, whole: Whole { cold, memory }, .. } = self;
+        json!({
+            "place": place, "engine": engine, "kind": kind, "model": model,
+            "figures": figures, "cold": cold, "memory": memory,
+        })
     }
 }
 
@@ -83,6 +107,9 @@ const OURS: &str = "maetok";
 /// Sizes and random weights of one block each of MAETok-B's encoder and decoder and of SiT-XL.
 const RANDOM: &str = "one-block-full-size";
 const SHIPPED: &str = "toon-128";
+/// The same generators on longer latents, as a grid of the same picture would be: random weights of the same sizes.
+const LONGER: [(&str, &[&str]); 2] =
+    [("one-block-1024-tokens", &["--tokens", "1024"]), ("toon-64-tokens", &["--small", "--tokens", "64"])];
 /// What `--python` must have; pinned, as a peer's speed is part of a result.
 const PYTHON_PACKAGES: [&str; 4] = ["onnx==1.23.2", "onnxruntime==1.32.0", "numpy==2.4.6", "safetensors==0.8.0"];
 
@@ -101,7 +128,8 @@ pub fn run(project: &Project, args: &BenchArgs) -> Result<()> {
     if !args.browsers.is_empty() {
         place.browsers(&mut raw, &mut measured)?;
     }
-    let text = table::text(&measured);
+    let (text, wholes, latents) = (table::text(&measured), table::wholes(&measured), table::latents(&measured));
+    let text = format!("{text}\n## Start and memory\n\n{wholes}\n## Tokens of a latent\n\n{latents}");
     println!("\n{text}");
     let out = if args.update { project.root.join("assets/bench") } else { place.folder.join("results") };
     fs::create_dir_all(&out)?;
@@ -161,9 +189,11 @@ impl<'a> Bench<'a> {
 
     /// The model folders and what onnxruntime reads of them.
     fn models(&self) -> Result<()> {
-        let random = self.model(RANDOM);
-        if !random.join("manifest.json").exists() {
-            process::run(self.maetok().args(["bench", "random", "--out"]).arg(&random))?;
+        for (name, arguments) in [(RANDOM, [].as_slice())].into_iter().chain(LONGER) {
+            let random = self.model(name);
+            if !random.join("manifest.json").exists() {
+                process::run(self.maetok().args(["bench", "random", "--out"]).arg(&random).args(arguments))?;
+            }
         }
         let shipped = self.model(SHIPPED);
         if !shipped.exists() {
@@ -188,20 +218,23 @@ impl<'a> Bench<'a> {
 
     fn native(&self, threads: u32, raw: &mut Vec<Value>, measured: &mut Vec<Measured>) -> Result<()> {
         let place = format!("native, {threads} thread{}", if threads == 1 { "" } else { "s" });
-        for model in [SHIPPED, RANDOM] {
+        for model in [SHIPPED, RANDOM].into_iter().chain(LONGER.map(|(name, _)| name)) {
             println!("measuring {model}: {place}");
             let mut ours = self.maetok();
             ours.args(["bench", "model", "--device", "cpu", "--json", "--runs", &self.runs, "--model"]);
             ours.arg(self.model(model)).env("RAYON_NUM_THREADS", threads.to_string());
-            let ours = json_of(&mut ours).and_then(|found| figures(&found));
-            let mut peers = Command::new(&self.python);
-            peers.arg(self.script("native.py")).arg(self.folder.join("onnx").join(model));
-            peers.args(["--threads", &threads.to_string(), "--runs", &self.runs]);
-            peers.env("OMP_NUM_THREADS", threads.to_string());
+            let ours =
+                json_of(&mut ours).and_then(|found| Ok(vec![(OURS.to_owned(), figures(&found)?, whole(&found)?)]));
+            let onnx = self.folder.join("onnx").join(model);
+            let peers = onnx.exists().then(|| {
+                let mut peers = Command::new(&self.python);
+                peers.arg(self.script("native.py")).arg(onnx);
+                peers.args(["--threads", &threads.to_string(), "--runs", &self.runs]);
+                peers.env("OMP_NUM_THREADS", threads.to_string());
+                ("peers", self.peers(&mut peers))
+            });
             let mut all = Vec::new();
-            for (engine, found) in
-                [(OURS, ours.map(|figures| vec![(OURS.to_owned(), figures)])), ("peers", self.peers(&mut peers))]
-            {
+            for (engine, found) in [(OURS, ours)].into_iter().chain(peers) {
                 match found {
                     Ok(found) => all.extend(found),
                     Err(error) => raw.push(
@@ -209,24 +242,28 @@ impl<'a> Bench<'a> {
                     ),
                 }
             }
-            for (engine, figures) in all {
-                raw.push(record(&place, &engine, "cpu", model, &figures));
-                measured.push(Measured { place: place.clone(), engine, kind: "cpu", model: model.to_owned(), figures });
+            for (engine, figures, whole) in all {
+                let (place, model) = (place.clone(), model.to_owned());
+                let one = Measured { place, engine, kind: "cpu", model, figures, whole };
+                raw.push(one.record());
+                measured.push(one);
             }
         }
         Ok(())
     }
 
-    fn peers(&self, script: &mut Command) -> Result<Vec<(String, Vec<Figure>)>> {
+    fn peers(&self, script: &mut Command) -> Result<Vec<(String, Vec<Figure>, Whole)>> {
         let found = json_of(script)?;
-        let one = |peer: &Value| Ok((peer["engine"].as_str().context("a name")?.to_owned(), figures(peer)?));
+        let one =
+            |peer: &Value| Ok((peer["engine"].as_str().context("a name")?.to_owned(), figures(peer)?, whole(peer)?));
         found.as_array().context("a list of peers")?.iter().map(one).collect()
     }
 
     /// The adapter that wgpu finds, without a browser: kernels of ours, Burn's, and its roofs.
     fn adapter(&self, raw: &mut Vec<Value>, measured: &mut Vec<Measured>) -> Result<()> {
         for (engine, route) in [(OURS, "by-adapter"), ("Burn's kernels", "plain")] {
-            for model in [SHIPPED, RANDOM, table::KERNELS] {
+            let longer = LONGER.map(|(name, _)| name).into_iter().filter(|_| engine == OURS);
+            for model in [SHIPPED, RANDOM, table::KERNELS].into_iter().chain(longer) {
                 println!("measuring {model}: wgpu without a browser, {engine}");
                 let mut command = self.maetok();
                 match model {
@@ -247,10 +284,11 @@ impl<'a> Bench<'a> {
                     }
                 };
                 let place = format!("native, {}", found["device"]["name"].as_str().unwrap_or("wgpu"));
-                let figures = figures(&found)?;
-                raw.push(record(&place, engine, "webgpu", model, &figures));
+                let (figures, whole) = (figures(&found)?, whole(&found)?);
                 let (engine, model) = (engine.to_owned(), model.to_owned());
-                measured.push(Measured { place, engine, kind: "webgpu", model, figures });
+                let one = Measured { place, engine, kind: "webgpu", model, figures, whole };
+                raw.push(one.record());
+                measured.push(one);
             }
         }
         Ok(())
@@ -275,13 +313,11 @@ impl<'a> Bench<'a> {
                 raw.push(found.clone());
                 continue;
             }
-            let figures = figures(found)?;
-            let mut one = record(&place, &engine, kind, &model, &figures);
-            for key in ["cold", "memory", "device"] {
-                one[key] = found[key].clone();
-            }
-            raw.push(one);
-            measured.push(Measured { place, engine, kind, model, figures });
+            let one = Measured { place, engine, kind, model, figures: figures(found)?, whole: whole(found)? };
+            let mut record = one.record();
+            record["device"] = found["device"].clone();
+            raw.push(record);
+            measured.push(one);
         }
         Ok(())
     }
@@ -291,12 +327,8 @@ fn figures(found: &Value) -> Result<Vec<Figure>> {
     Ok(serde_json::from_value(found["figures"].clone())?)
 }
 
-fn record(place: &str, engine: &str, kind: &str, model: &str, figures: &[Figure]) -> Value {
-    let figures: Vec<Value> = figures
-        .iter()
-        .map(|f| json!({ "name": f.name, "seconds": f.seconds, "flop": f.flop, "bytes": f.bytes, "dispatches": f.dispatches }))
-        .collect();
-    json!({ "place": place, "engine": engine, "kind": kind, "model": model, "figures": figures })
+fn whole(found: &Value) -> Result<Whole> {
+    Ok(serde_json::from_value(json!({ "cold": found["cold"], "memory": found["memory"] }))?)
 }
 
 /// What a program prints, read as JSON; what it says on stderr is shown as it comes.

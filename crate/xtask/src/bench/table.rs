@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Figure, Measured};
+use super::{Figure, LONGER, Measured, RANDOM, SHIPPED};
 
 /// The "model" of figures of single kernels.
 pub const KERNELS: &str = "kernels";
@@ -87,6 +87,53 @@ pub fn text(measured: &[Measured]) -> String {
     text
 }
 
+/// Start and memory, in Markdown: one line for each engine with each model in each place.
+pub fn wholes(measured: &[Measured]) -> String {
+    let mut text =
+        String::from("| place | path | model | engine | nothing loaded to first picture, s | memory at most, MB |\n");
+    text.push_str("| --- | --- | --- | --- | ---: | ---: |\n");
+    for one in measured {
+        let (cold, memory) = (one.whole.cold, one.whole.memory);
+        if cold.is_none() && memory.is_none() {
+            continue;
+        }
+        let cold = cold.map_or("-".to_owned(), |cold| format!("{cold:.2}"));
+        let memory = memory.map_or("-".to_owned(), |memory| format!("{:.0}", memory as f64 / 1e6));
+        let Measured { place, engine, kind, model, .. } = one;
+        let _ = writeln!(text, "| {place} | {kind} | {model} | {engine} | {cold} | {memory} |");
+    }
+    text
+}
+
+/// What shorter latents are worth, in Markdown: a step of the same generator on few tokens and on many.
+pub fn latents(measured: &[Measured]) -> String {
+    let [(many, _), (small_many, _)] = LONGER;
+    let mut text = String::from(
+        "| place | path | generator | tokens | steps a second | tokens | steps a second | times as many |\n",
+    );
+    text.push_str("| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |\n");
+    for (few, many, name, tokens) in
+        [(RANDOM, many, "SiT-XL, one block", [128, 1024]), (SHIPPED, small_many, "the included model's", [16, 64])]
+    {
+        for one in measured.iter().filter(|one| one.is_ours() && one.model == few) {
+            let Measured { place, kind, .. } = one;
+            let step = |one: &Measured| one.figures.iter().find(|figure| figure.name == "step").map(Figure::median);
+            let other =
+                measured.iter().find(|o| o.is_ours() && o.model == many && o.place == *place && o.kind == *kind);
+            if let (Some(few), Some(many)) = (step(one), other.and_then(step)) {
+                let [short, long] = tokens;
+                let (few, many) = (1.0 / few, 1.0 / many);
+                let _ = writeln!(
+                    text,
+                    "| {place} | {kind} | {name} | {short} | {few:.2} | {long} | {many:.2} | {:.1} |",
+                    few / many
+                );
+            }
+        }
+    }
+    text
+}
+
 /// Thousand million floating-point operations a second.
 fn rate(figure: &Figure) -> f64 {
     figure.flop as f64 / figure.median() / 1e9
@@ -96,15 +143,26 @@ fn rate(figure: &Figure) -> f64 {
 mod tests {
     use super::*;
 
+    #[test]
+    fn latents_are_compared_within_a_place() {
+        let with =
+            |model: &str, place: &str, seconds| Measured { model: model.into(), ..measured("maetok", place, seconds) };
+        let (many, _) = LONGER[1];
+        let text = latents(&[with(SHIPPED, "here", 0.25), with(many, "here", 1.0), with(many, "there", 9.0)]);
+        assert!(text.ends_with("| here | cpu | the included model's | 16 | 4.00 | 64 | 1.00 | 4.0 |\n"), "{text}");
+        assert_eq!(text.lines().count(), 3, "{text}");
+    }
+
+    #[test]
+    fn what_could_not_be_measured_is_a_dash() {
+        assert!(wholes(&[measured("maetok", "here", 1.0)]).ends_with("| here | cpu | toon | maetok | 2.00 | - |\n"));
+    }
+
     fn measured(engine: &str, place: &str, seconds: f64) -> Measured {
         let figure = Figure { name: "step".into(), seconds: vec![seconds; 3], flop: 0, bytes: 0, dispatches: 0 };
-        Measured {
-            place: place.into(),
-            engine: engine.into(),
-            kind: "cpu",
-            model: "toon".into(),
-            figures: vec![figure],
-        }
+        let whole = super::super::Whole { cold: Some(2.0), memory: None };
+        let (place, engine, model) = (place.into(), engine.into(), "toon".into());
+        Measured { place, engine, kind: "cpu", model, figures: vec![figure], whole }
     }
 
     #[test]
