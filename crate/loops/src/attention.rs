@@ -129,9 +129,11 @@ impl WithSimd for Queries<'_> {
         let stride = tokens.next_multiple_of(across);
         let mut keys = vec![0.0; tokens * dim];
         let mut turned = vec![0.0; dim * stride]; // [d, T] and some zeros
-        let mut key_panel = panel::<S>(simd, dim);
-        let mut value_panels: Vec<Vec<S::f32s>> = Vec::new();
-        value_panels.resize_with(dim.div_ceil(across), || panel::<S>(simd, tokens));
+        let (mut key_room, mut value_room) = (Vec::new(), Vec::new());
+        let key_panel = panel::<S>(&mut key_room, dim);
+        // As many as hold a head.
+        let value_panels = panel::<S>(&mut value_room, dim.div_ceil(across) * tokens);
+        let each = value_panels.len() / dim.div_ceil(across);
         let mut queries = vec![0.0; most * dim];
         let mut scores = vec![0.0; most * tokens];
         let mut tiles = Vec::new();
@@ -145,7 +147,7 @@ impl WithSimd for Queries<'_> {
                     *out = *key;
                 }
             }
-            for (at, panel) in value_panels.iter_mut().enumerate() {
+            for (at, panel) in value_panels.chunks_exact_mut(each).enumerate() {
                 write_panel::<S>(&rows[VALUE * width + head * dim..], 3 * width, dim, at * across, panel);
             }
             for (block, y) in y.chunks_mut(QUERIES * width).enumerate() {
@@ -158,10 +160,10 @@ impl WithSimd for Queries<'_> {
                 write_tiles(queries, dim, &mut tiles);
                 let scores = &mut scores[..count * tokens];
                 for first in (0..tokens).step_by(across) {
-                    write_panel::<S>(&turned, stride, stride, first, &mut key_panel);
+                    write_panel::<S>(&turned, stride, stride, first, key_panel);
                     let here = across.min(tokens - first);
                     for (tile, scores) in tiles.chunks_exact(ROWS * dim).zip(scores.chunks_mut(ROWS * tokens)) {
-                        let products = multiply(simd, tile, &key_panel);
+                        let products = multiply(simd, tile, key_panel);
                         for (products, scores) in products.iter().zip(scores.chunks_exact_mut(tokens)) {
                             write_row::<S>(products, &mut scores[first..first + here]);
                         }
@@ -171,7 +173,7 @@ impl WithSimd for Queries<'_> {
                     *sum = exponentials(scores);
                 }
                 write_tiles(scores, tokens, &mut tiles);
-                for (at, panel) in value_panels.iter().enumerate() {
+                for (at, panel) in value_panels.chunks_exact(each).enumerate() {
                     let column = head * dim + at * across;
                     let here = across.min(dim - at * across);
                     let groups = y.chunks_mut(ROWS * width).zip(sums.chunks(ROWS));

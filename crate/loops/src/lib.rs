@@ -20,6 +20,7 @@ mod attention;
 mod functions;
 mod linear;
 mod norm;
+mod panels;
 mod product;
 #[cfg(test)]
 mod testing;
@@ -27,5 +28,6 @@ mod threads;
 
 pub use attention::{Heads, Norms, Turns, attention};
 pub use functions::Activation;
-pub use linear::{Gates, Linear, linear};
+pub use linear::{Gates, Linear, Weight, linear};
 pub use norm::{Modulation, Norm, norm};
+pub use panels::Panels;

@@ -3,6 +3,7 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::functions::{Activation, activate, add, scale};
+use crate::panels::Panels;
 use crate::product::{ROWS, columns, multiply, panel, write_panel, write_row, write_tiles};
 use crate::threads::by_rows;
 
@@ -10,7 +11,7 @@ use crate::threads::by_rows;
 #[derive(Clone, Copy, Debug)]
 pub struct Linear<'a> {
     /// `[K, N]`
-    pub weight: &'a [f32],
+    pub weight: Weight<'a>,
     /// Numbers of a row of the input, `K`.
     pub k: usize,
     /// Numbers of a row of the output, `N`.
@@ -23,6 +24,15 @@ pub struct Linear<'a> {
     pub gates: Option<Gates<'a>>,
     /// `[M, N]`, or fewer rows, which then come again and again.
     pub residual: Option<&'a [f32]>,
+}
+
+/// A matrix, `[K, N]`.
+#[derive(Clone, Copy, Debug)]
+pub enum Weight<'a> {
+    /// Row after row.
+    Rows(&'a [f32]),
+    /// As the loops read it.
+    Panels(&'a Panels),
 }
 
 /// Where the gates of a row stand.
@@ -45,7 +55,11 @@ pub struct Gates<'a> {
 pub fn linear(layer: &Linear<'_>, x: &[f32], y: &mut [f32]) {
     let Linear { weight, k, n, bias, .. } = *layer;
     assert!(k > 0 && n > 0 && x.len().is_multiple_of(k) && x.len() / k * n == y.len(), "rows of {k} and of {n}");
-    assert!(weight.len() == k * n && bias.is_none_or(|bias| bias.len() == n), "a layer of {k} x {n}");
+    let fits = match weight {
+        Weight::Rows(weight) => weight.len() == k * n,
+        Weight::Panels(panels) => panels.dims() == [k, n],
+    };
+    assert!(fits && bias.is_none_or(|bias| bias.len() == n), "a layer of {k} x {n}");
     let arch = Arch::new();
     by_rows(y, n, ROWS, x.len() * n, |first, y| {
         let x = &x[first * k..][..y.len() / n * k];
@@ -70,12 +84,19 @@ impl WithSimd for Rows<'_> {
         let Linear { weight, k, n, .. } = *layer;
         let mut tiles = Vec::new();
         write_tiles(x, k, &mut tiles);
-        let mut panel = panel::<S>(simd, k);
+        let mut room = Vec::new();
         for column in (0..n).step_by(columns::<S>()) {
             let width = columns::<S>().min(n - column);
-            write_panel::<S>(weight, n, n, column, &mut panel);
+            let panel = match weight {
+                Weight::Panels(panels) => panels.panel::<S>(column),
+                Weight::Rows(weight) => {
+                    let panel = panel::<S>(&mut room, k);
+                    write_panel::<S>(weight, n, n, column, panel);
+                    panel
+                }
+            };
             for (tile, y) in tiles.chunks_exact(ROWS * k).zip(y.chunks_mut(ROWS * n)) {
-                let sums = multiply(simd, tile, &panel);
+                let sums = multiply(simd, tile, panel);
                 for (sums, y) in sums.iter().zip(y.chunks_exact_mut(n)) {
                     write_row::<S>(sums, &mut y[column..column + width]);
                 }
@@ -119,11 +140,12 @@ mod tests {
             let (x, weight, bias) = (numbers(m * k, 1), numbers(k * n, 2), numbers(n, 3));
             let (residual, table) = (numbers(m * n, 4), numbers(m * 2 * n, 5));
             let gates = Gates { table: &table, start: n, stride: 2 * n, rows: 1 };
+            let panels = Panels::new(&weight, n);
             let bare = Linear {
-                weight: &weight, k, n, bias: None, activation: Activation::Identity, gates: None, residual: None,
+                weight: Weight::Rows(&weight), k, n, bias: None, activation: Activation::Identity, gates: None, residual: None,
             };
             let whole = Linear { bias: Some(&bias), gates: Some(gates), residual: Some(&residual), ..bare };
-            for layer in [bare, whole] {
+            for layer in [bare, whole, Linear { weight: Weight::Panels(&panels), ..whole }] {
                 let mut y = vec![f32::NAN; m * n];
                 linear(&layer, &x, &mut y);
                 for (at, y) in y.iter().enumerate() {
@@ -144,7 +166,7 @@ mod tests {
     fn a_short_residual_comes_again_and_again() {
         let weight = [1.0, 0.0, 0.0, 1.0];
         let layer = Linear {
-            weight: &weight,
+            weight: Weight::Rows(&weight),
             k: 2,
             n: 2,
             bias: None,
@@ -163,7 +185,7 @@ mod tests {
         let mut x = numbers(6 * 8, 2);
         (x[8 + 3], x[3 * 8]) = (f32::NAN, f32::INFINITY);
         let layer = Linear {
-            weight: &weight,
+            weight: Weight::Rows(&weight),
             k: 8,
             n: 9,
             bias: None,

@@ -34,10 +34,21 @@ pub fn write_tiles(rows: &[f32], k: usize, tiles: &mut Vec<f32>) {
     }
 }
 
-/// Room for a panel: `k` places in the sum by the columns of a tile.
+/// Numbers of a cache line, which the widest vectors fill.
+const LINE: usize = 16;
+
+/// `count` numbers that begin with a cache line, in `room`.
 #[inline(always)]
-pub fn panel<S: Simd>(simd: S, k: usize) -> Vec<S::f32s> {
-    vec![simd.splat_f32s(0.0); VECTORS * k]
+pub fn aligned(room: &mut Vec<f32>, count: usize) -> &mut [f32] {
+    room.resize(count + LINE, 0.0);
+    let start = room.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+    &mut room[start..start + count]
+}
+
+/// A panel of `k` places in the sum by the columns of a tile, in `room`.
+#[inline(always)]
+pub fn panel<S: Simd>(room: &mut Vec<f32>, k: usize) -> &mut [S::f32s] {
+    S::as_mut_simd_f32s(aligned(room, k * columns::<S>())).0
 }
 
 /// Writes the columns from `first` on of a matrix with rows of `stride` numbers, of which `width` count, as a panel.

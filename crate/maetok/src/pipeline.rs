@@ -156,7 +156,7 @@ impl Pipeline {
             return Err(Error::config("image_size", got, format!("the {} of the manifest", manifest.image_size)));
         }
         let tokenizer = config.init(device)?;
-        let tokenizer = checkpoint::load(tokenizer, &shards(files, &manifest.tokenizer)?)?.0;
+        let tokenizer = checkpoint::load(tokenizer, &shards(files, &manifest.tokenizer)?)?.0.settled();
         let generator = match &manifest.generator {
             Some(entry) => {
                 let generator_config = GeneratorConfig::from_json(files.file(&entry.config)?)?;

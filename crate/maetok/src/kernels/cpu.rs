@@ -101,7 +101,11 @@ pub fn linear<const D: usize>(
     });
     let (bias, residual) = (bias.as_deref(), old.as_deref());
     let mut y = room(m * n);
-    loops::linear(&loops::Linear { weight: &weight, k, n, bias, activation, gates, residual }, &input, &mut y);
+    loops::linear(
+        &loops::Linear { weight: loops::Weight::Rows(&weight), k, n, bias, activation, gates, residual },
+        &input,
+        &mut y,
+    );
     shape[D - 1] = n;
     Some(tensor(y, shape, &x.device()))
 }
@@ -197,6 +201,24 @@ pub fn attention(
     let mut y = room(batch * tokens * width);
     loops::attention(&loops::Heads { qkv: &input, tokens, width, dim, norms, turns }, &mut y);
     Some(tensor(y, [batch, tokens, width], &qkv.device()))
+}
+
+/// [`patch_rows`](super::patch_rows()) for pictures on the CPU whose sides are whole patches.
+pub fn patch_rows(image: &Tensor<4>, side: usize) -> Option<Tensor<2>> {
+    let [_, channels, height, width] = image.dims();
+    let pixels = Numbers::of(image)?;
+    let mut rows = Vec::with_capacity(pixels.len());
+    for picture in pixels.chunks_exact(channels * height * width) {
+        for corner in (0..height).step_by(side).flat_map(|y| (0..width).step_by(side).map(move |x| y * width + x)) {
+            for plane in picture.chunks_exact(height * width) {
+                for line in plane[corner..].chunks(width).take(side) {
+                    rows.extend_from_slice(&line[..side]);
+                }
+            }
+        }
+    }
+    let across = channels * side * side;
+    Some(tensor(rows, [pixels.len() / across, across], &image.device()))
 }
 
 #[cfg(test)]

@@ -149,6 +149,15 @@ fn numbers_that_are_none_stay_in_their_row() {
 }
 
 #[test]
+fn patches_agree() {
+    let embed = nn::PatchEmbed::new(8, 4, &Device::flex());
+    for (batch, rows, columns) in [(1, 1, 1), (2, 3, 5)] {
+        let image = random([batch, 3, 4 * rows, 4 * columns]);
+        agree("patches", || crate::kernels::patch_rows(&image, 4).unwrap_or_else(|| embed.patches(image.clone())));
+    }
+}
+
+#[test]
 fn training_and_plain_ops_are_left_alone() {
     let device = Device::flex();
     let norm = |x: &Tensor<2>| crate::kernels::norm(x, crate::kernels::Norm::Layer, 1e-6, Modulation::None);

@@ -4,9 +4,9 @@ use burn::tensor::Tensor;
 use maetok_shaders::grid;
 use maetok_shaders::pixels::{PATCH_EMBED, PatchEmbed};
 
-use super::choice;
 use super::launch::{Buffer, Slot, launch};
 use super::linear::number;
+use super::{choice, cpu};
 
 /// `[B, 3, H, W] -> [B*N, 3*p*p]` for patches of `side` pixels; `None` where no kernel can.
 pub fn patch_rows(image: &Tensor<4>, side: usize) -> Option<Tensor<2>> {
@@ -14,6 +14,9 @@ pub fn patch_rows(image: &Tensor<4>, side: usize) -> Option<Tensor<2>> {
     let fits = channels == 3 && side > 0 && height.is_multiple_of(side) && width.is_multiple_of(side);
     if !fits || batch * height * width == 0 {
         return None;
+    }
+    if let Some(rows) = cpu::patch_rows(image, side) {
+        return Some(rows);
     }
     let input = Buffer::of(image)?;
     choice::patches(input.device())?;

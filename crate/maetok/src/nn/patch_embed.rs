@@ -10,6 +10,9 @@ use crate::kernels::{self, Activation, Residual};
 pub struct PatchEmbed {
     /// Weights under the checkpoint's name.
     pub proj: PatchProjection,
+    /// Those weights as a matrix, `[3*p*p, D]`; see [`settle`](Self::settle).
+    #[module(skip)]
+    settled: Option<Tensor<2>>,
 }
 
 /// Weights of a [`PatchEmbed`].
@@ -31,16 +34,29 @@ impl PatchEmbed {
                 weight: uniform.init([width, 3, patch, patch], device),
                 bias: uniform.init([width], device),
             },
+            settled: None,
         }
+    }
+
+    /// Keeps the weights as the matrix they are multiplied as. They must not change from now on.
+    pub fn settle(&mut self) {
+        // A sum of its own: a mere view would be copied in every pass.
+        self.settled = Some(self.matrix() + 0.0);
+    }
+
+    /// `[3*p*p, D]`
+    fn matrix(&self) -> Tensor<2> {
+        let weight = self.proj.weight.val();
+        let [width, channels, patch, _] = weight.dims();
+        weight.reshape([width, channels * patch * patch]).transpose()
     }
 
     /// `[B, 3, H, W] -> [B, N, D]`, patches row-major.
     pub fn forward(&self, image: Tensor<4>) -> Tensor<3> {
-        let weight = self.proj.weight.val();
-        let [width, channels, patch, _] = weight.dims();
+        let [width, _, patch, _] = self.proj.weight.dims();
         let [batch, ..] = image.dims();
         let patches = kernels::patch_rows(&image, patch).unwrap_or_else(|| self.patches(image));
-        let weight = weight.reshape([width, channels * patch * patch]).transpose(); // [3*p*p, D]
+        let weight = self.settled.clone().unwrap_or_else(|| self.matrix());
         let bias = self.proj.bias.val();
         let tokens = kernels::linear(&patches, &weight, Some(&bias), Activation::Identity, Residual::None)
             .unwrap_or_else(|| patches.matmul(weight) + bias.unsqueeze()); // [B*N, D]

@@ -58,6 +58,9 @@ pub struct Decoder {
     /// `[2, depth, A*d/2]`; there with rotary positions.
     pub(super) freqs: Option<Param<Tensor<3>>>,
     pub(super) to_pixel: Option<ToPixel>,
+    /// Rotary positions by the frequencies; see [`settle`](Self::settle).
+    #[module(skip)]
+    settled: Option<RopeTable>,
     patches: usize,
     heads: usize,
 }
@@ -107,9 +110,19 @@ impl Decoder {
                 .rope_theta
                 .map(|theta| mixed_frequencies(size.depth, size.heads, size.width / size.heads, theta, device)),
             to_pixel: pixels.map(|values| ToPixel { model: LinearConfig::new(size.width, values).init(device) }),
+            settled: None,
             patches: layout.patches,
             heads: size.heads,
         }
+    }
+
+    /// Works out what every pass would work out anew. Parameters must not change from now on.
+    pub(super) fn settle(&mut self) {
+        self.settled = self.turns();
+    }
+
+    fn turns(&self) -> Option<RopeTable> {
+        self.freqs.as_ref().map(|freqs| RopeTable::new(freqs.val(), self.heads, self.patches))
     }
 
     /// All tokens after the last block, with the index of the first image token: `[B, T, D]`.
@@ -133,7 +146,7 @@ impl Decoder {
         let x = Tensor::cat(vec![image.repeat_dim(0, batch), latents], 1); // [B, P+N+L, D]
         probe.see("tokens_in", &x);
 
-        let rope = self.freqs.as_ref().map(|freqs| RopeTable::new(freqs.val(), self.heads, self.patches));
+        let rope = self.settled.clone().or_else(|| self.turns());
         see_rope(&rope, probe);
         let pass = Pass { condition: Some(condition), rope: rope.as_ref(), first, drop_path };
         let x = run_blocks(&self.model.blocks, x, &pass, probe);

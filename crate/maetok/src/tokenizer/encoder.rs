@@ -27,6 +27,9 @@ pub struct Encoder {
     pub(super) mask_token: Option<Param<Tensor<3>>>,
     /// `[2, depth, A*d/2]`; there with rotary positions.
     pub(super) freqs: Option<Param<Tensor<3>>>,
+    /// Rotary positions by those frequencies; see [`settle`](Self::settle).
+    #[module(skip)]
+    settled: Option<RopeTable>,
     heads: usize,
 }
 
@@ -61,8 +64,21 @@ impl Encoder {
             freqs: config
                 .use_rope
                 .then(|| mixed_frequencies(size.depth, size.heads, size.width / size.heads, config.rope_theta, device)),
+            settled: None,
             heads: size.heads,
         }
+    }
+
+    /// Works out what every pass would work out anew. Parameters must not change from now on.
+    pub(super) fn settle(&mut self) {
+        self.model.patch_embed.settle();
+        let [_, tokens, _] = self.model.pos_embed.dims();
+        self.settled = self.turns(tokens - 1);
+    }
+
+    /// Rotary positions of a picture of so many patches.
+    fn turns(&self, patches: usize) -> Option<RopeTable> {
+        self.freqs.as_ref().map(|freqs| RopeTable::new(freqs.val(), self.heads, patches))
     }
 
     /// # Shapes
@@ -87,7 +103,7 @@ impl Encoder {
         let x = Tensor::cat(vec![x, latents.repeat_dim(0, batch)], 1); // [B, 1+N+L, D]
         probe.see("tokens_in", &x);
 
-        let rope = self.freqs.as_ref().map(|freqs| RopeTable::new(freqs.val(), self.heads, count));
+        let rope = self.settled.clone().or_else(|| self.turns(count));
         see_rope(&rope, probe);
         let pass = Pass { rope: rope.as_ref(), first: 1, ..Pass::default() };
         let x = run_blocks(&self.model.blocks, x, &pass, probe); // [B, 1+N+L, D]

@@ -95,6 +95,15 @@ impl Posterior {
 }
 
 impl Tokenizer {
+    /// Works out, once, what every pass would work out anew: rotary positions, the patches' weights as a matrix. For
+    /// inference, since parameters must not change afterwards.
+    #[must_use]
+    pub fn settled(mut self) -> Self {
+        self.encoder.settle();
+        self.decoder.settle();
+        self
+    }
+
     /// Side of a patch in pixels.
     pub fn patch_size(&self) -> usize {
         self.patch_size
