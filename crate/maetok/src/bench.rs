@@ -240,7 +240,7 @@ pub async fn layer(
     let bias = Tensor::<1>::zeros([n], device);
     let once = || {
         within(route, || {
-            kernels::linear(&x, &w, Some(&bias), Activation::Identity, Residual::None)
+            kernels::linear(&x, (&w).into(), Some(&bias), Activation::Identity, Residual::None)
                 .unwrap_or_else(|| x.clone().matmul(w.clone()) + bias.clone().unsqueeze())
         })
     };

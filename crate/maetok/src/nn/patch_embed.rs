@@ -42,7 +42,7 @@ impl PatchEmbed {
         let patches = kernels::patch_rows(&image, patch).unwrap_or_else(|| self.patches(image));
         let weight = weight.reshape([width, channels * patch * patch]).transpose(); // [3*p*p, D]
         let bias = self.proj.bias.val();
-        let tokens = kernels::linear(&patches, &weight, Some(&bias), Activation::Identity, Residual::None)
+        let tokens = kernels::linear(&patches, (&weight).into(), Some(&bias), Activation::Identity, Residual::None)
             .unwrap_or_else(|| patches.matmul(weight) + bias.unsqueeze()); // [B*N, D]
         let [rows, _] = tokens.dims();
         tokens.reshape([batch, rows / batch, width])
