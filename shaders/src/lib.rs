@@ -29,6 +29,7 @@ pub const ALL: &[&Kernel] = &[
     &linear::REGISTERS,
     &linear::TILES,
     &linear::VECTOR,
+    &linear::UNPACK,
     &attention::ATTENTION,
     &attention::TILED,
     &attention::PREPARE,

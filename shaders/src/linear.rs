@@ -6,7 +6,7 @@
 //! | [`TILES`], `linear_tiles.wgsl` | real GPUs: tiles in workgroup memory | one workgroup per 64 x 64 outputs |
 //! | [`VECTOR`], `vector_matrix.wgsl` | one to four rows | one workgroup per `ROWS` x 64 outputs |
 //!
-//! All three have the same eight bindings, `x w scale bias residual gate y params`, and the same swaps but for `ROWS`
+//! [`UNPACK`], `unpack.wgsl`, gives the weights themselves. The other three have the same eight bindings, `x w scale bias residual gate y params`, and the same swaps but for `ROWS`
 //! of [`VECTOR`]. `y` must be another buffer than the ones that are read. [`registers_grid`], [`tiles_grid`] and [`vector_grid`] count
 //! the workgroups, [`LinearParams`] is what they are told.
 //!
@@ -45,6 +45,15 @@ pub const VECTOR: Kernel = Kernel {
     swaps: &[WEIGHTS, BIAS, ACTIVATION, RESIDUAL, ROWS],
 };
 
+/// `unpack.wgsl`. Bindings: w, scale, y, params.
+pub const UNPACK: Kernel = Kernel {
+    name: "unpack",
+    file: wgsl!("unpack"),
+    workgroup: [64, 1, 1],
+    params: UnpackParams::FIELDS,
+    swaps: &[WEIGHTS],
+};
+
 const WEIGHTS: Swap = Swap { line: "const WEIGHTS = ", values: &["F32", "F16", "INT8"] };
 const BIAS: Swap = Swap { line: "const BIAS = ", values: &["true", "false"] };
 const ACTIVATION: Swap = Swap { line: "const ACTIVATION = ", values: &["IDENTITY", "GELU_EXACT", "GELU_TANH", "SILU"] };
@@ -73,6 +82,18 @@ params! {
     }
 }
 
+params! {
+    /// What [`UNPACK`] is told.
+    pub struct UnpackParams {
+        /// Columns, a multiple of 4.
+        n: u32,
+        /// Rows, a multiple of 4.
+        k: u32,
+        /// Rows under one scale, a multiple of 4.
+        group: u32,
+    }
+}
+
 impl LinearParams {
     /// One group of scales, a residual of as many rows as `y`, one row of gates.
     ///
@@ -98,6 +119,11 @@ pub fn tiles_grid(m: u32, n: u32) -> [u32; 3] {
 /// The dispatch of [`VECTOR`] with so many `ROWS`.
 pub fn vector_grid(m: u32, n: u32, rows: u32) -> [u32; 3] {
     grid(u64::from(m.div_ceil(rows)) * u64::from(n.div_ceil(64)))
+}
+
+/// The dispatch of [`UNPACK`].
+pub fn unpack_grid(n: u32, k: u32) -> [u32; 3] {
+    grid((u64::from(n / 4) * u64::from(k / 4)).div_ceil(64))
 }
 
 /// Why weights cannot be packed.

@@ -4,8 +4,8 @@ mod gpu;
 
 use gpu::{Gpu, Slot, assert_close, bits, gpu, noise};
 use maetok_shaders::linear::{
-    Int8, LinearParams, PackError, REGISTERS, TILES, VECTOR, pack_f16, pack_f32, pack_int8, registers_grid, tiles_grid,
-    unpack_f16, unpack_int8, vector_grid,
+    Int8, LinearParams, PackError, REGISTERS, TILES, UNPACK, UnpackParams, VECTOR, pack_f16, pack_f32, pack_int8,
+    registers_grid, tiles_grid, unpack_f16, unpack_grid, unpack_int8, vector_grid,
 };
 use maetok_shaders::{Kernel, grid};
 use proptest::prelude::*;
@@ -216,15 +216,21 @@ fn erf_has_its_textbook_values() {
 
 #[test]
 fn the_shared_part_is_the_same_in_all_three_files() {
-    let part = |kernel: &Kernel| {
+    let file = |kernel: &Kernel| {
         let path = format!("{}/{}.wgsl", env!("CARGO_MANIFEST_DIR"), kernel.name);
-        let file = std::fs::read_to_string(path).expect("the file");
-        let start = file.find("// The same in the three").expect("it starts");
-        let end = file.find("// To here.").expect("it ends");
+        std::fs::read_to_string(path).expect("the file")
+    };
+    let part = |kernel: &Kernel, from: &str, to: &str| {
+        let file = file(kernel);
+        let (start, end) = (file.find(from).expect("it starts"), file.find(to).expect("it ends"));
         file[start..end].to_owned()
     };
-    assert_eq!(part(&REGISTERS), part(&TILES));
-    assert_eq!(part(&REGISTERS), part(&VECTOR));
+    let shared = |kernel| part(kernel, "// The same in the three", "// To here.");
+    assert_eq!(shared(&REGISTERS), shared(&TILES));
+    assert_eq!(shared(&REGISTERS), shared(&VECTOR));
+    // How weights are read is the same where they are only unpacked.
+    let reading = "/// The f16 in the upper halves";
+    assert_eq!(part(&REGISTERS, reading, "/// x * (1 + erf("), part(&UNPACK, reading, "// To here."));
 }
 
 /// One, primes, one less and one more than a tile, k shorter than a round; every storage.
@@ -331,6 +337,27 @@ fn f16_is_read_exactly() {
             (&VECTOR, vector_grid(1, n as u32, 1)),
         ] {
             assert_close(kernel.name, gpu, &case.run(gpu, kernel, 1, grid), &want, |_| 0.0);
+        }
+    }
+}
+
+/// More than a workgroup's worth, and a last group of rows that is shorter than the others.
+#[test]
+fn unpacking_gives_the_weights_bit_for_bit() {
+    let Some(gpu) = gpu("unpacking_gives_the_weights_bit_for_bit") else { return };
+    let (k, n) = (52, 44);
+    for (weights, group) in [("F32", k), ("F16", k), ("INT8", k), ("INT8", 4), ("INT8", 16)] {
+        let case = Case::new(1, n, k, weights, group);
+        let params = UnpackParams { n, k, group };
+        let slots = [
+            Slot::In(&case.words),
+            Slot::In(&bits(&case.scales)),
+            Slot::Out((k * n) as usize),
+            Slot::In(&params.words()),
+        ];
+        for grid in [unpack_grid(n, k), [1, 7, 1]] {
+            let got = gpu.run(UNPACK.name, &UNPACK.text(&[("WEIGHTS", weights)]), &slots, grid).remove(0);
+            assert_eq!(bits(&got), bits(&case.w), "{weights}, groups of {group}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
-use maetok::checkpoint::{ModelFiles, write_atomically};
+use maetok::checkpoint::{ModelFiles, Weights, write_atomically};
 use maetok::device::{self, DeviceChoice, DeviceInfo};
 use maetok::image::RgbImage;
 use maetok::pipeline::Pipeline;
@@ -116,10 +116,10 @@ fn no_device(error: Error) -> anyhow::Error {
     }
 }
 
-/// The model on the device asked for, and that device's name.
-pub fn pipeline(files: &ModelFiles, choice: DeviceChoice) -> Result<(Pipeline, String)> {
+/// The model on the device asked for, its weights as asked for, and that device's name.
+pub fn pipeline(files: &ModelFiles, choice: DeviceChoice, weights: Weights) -> Result<(Pipeline, String)> {
     let (device, info) = device(choice)?;
-    Ok((Pipeline::load(files, &device)?, info.name))
+    Ok((Pipeline::load_as(files, &device, weights)?, info.name))
 }
 
 /// Refuses a folder that is not there, before anything slow happens.

@@ -105,7 +105,7 @@ fn problems(report: &LoadReport) -> Vec<(&'static str, Vec<String>)> {
         ("missing", report.missing.clone()),
         ("mis-shaped", misshaped.collect()),
         ("non-finite", report.nonfinite.clone()),
-        ("not stored as f32, f16 or bf16", report.mistyped.clone()),
+        (LoadReport::MISTYPED, report.mistyped.clone()),
         ("unused", report.unused.clone()),
     ];
     problems.retain(|(_, names)| !names.is_empty());

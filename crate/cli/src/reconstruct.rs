@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use maetok::checkpoint::Weights;
 use maetok::device::DeviceChoice;
 use maetok::image;
 use serde_json::json;
 
 use crate::files;
+use crate::settings::weights;
 
 /// Arguments of `maetok reconstruct`.
 #[derive(Args)]
@@ -27,6 +29,9 @@ pub struct Arguments {
     /// Model folder; the shipped model if left out.
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    /// How matrices are kept: as-shipped, f32, or rounded to int8. On a GPU fewer bits take less memory.
+    #[arg(long, default_value = "as-shipped", value_parser = weights())]
+    weights: Weights,
 }
 
 /// Runs the command.
@@ -41,7 +46,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let device = arguments.device.parse::<DeviceChoice>()?;
     let picture = image::decode(&files::input(&arguments.input, files::SMALL)?)?;
     let model = files::model_files(arguments.model.as_deref())?;
-    let (pipeline, _) = files::pipeline(&model, device)?;
+    let (pipeline, _) = files::pipeline(&model, device, arguments.weights)?;
     let result = pollster::block_on(pipeline.reconstruct(&picture.rgb))?;
 
     if let Some(out) = &arguments.out {

@@ -6,13 +6,13 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use clap::Args;
 use maetok::Error;
-use maetok::checkpoint::Manifest;
+use maetok::checkpoint::{Manifest, Weights};
 use maetok::device::DeviceChoice;
 use maetok::image::{RgbImage, grid};
 use maetok::pipeline::SampleRequest;
 
 use crate::sampling::Sampling;
-use crate::settings::{number, numbers};
+use crate::settings::{number, numbers, weights};
 use crate::{files, progress};
 
 /// Most pictures on a sheet.
@@ -50,6 +50,9 @@ pub struct Arguments {
     /// Model folder; the shipped model if left out.
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    /// How matrices are kept: as-shipped, f32, or rounded to int8. On a GPU fewer bits take less memory.
+    #[arg(long, default_value = "as-shipped", value_parser = weights())]
+    weights: Weights,
 }
 
 impl Arguments {
@@ -87,7 +90,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         bail!("The model {} can only reconstruct: it has no generator.", model.manifest.name);
     }
     let requests = arguments.requests(&model.manifest)?;
-    let (pipeline, device) = files::pipeline(&model, device)?;
+    let (pipeline, device) = files::pipeline(&model, device, arguments.weights)?;
 
     let started = Instant::now();
     let bar = progress::bar(requests.len() * arguments.sampling.steps);

@@ -3,6 +3,7 @@
 
 use std::str::FromStr;
 
+use maetok::checkpoint::Weights;
 use maetok::{Error, Result};
 use serde::de::DeserializeOwned;
 
@@ -29,6 +30,11 @@ pub fn choice<T: DeserializeOwned>(
     want: &'static str,
 ) -> impl Fn(&str) -> Result<T> + Clone + Send + Sync {
     move |text| serde_json::from_value(text.into()).map_err(|_| Error::setting(name, text, want))
+}
+
+/// Reads how weights are kept.
+pub fn weights() -> impl Fn(&str) -> Result<Weights> + Clone + Send + Sync {
+    choice("weights", "as-shipped, f32 or int8")
 }
 
 #[cfg(test)]

@@ -31,6 +31,31 @@ fn a_model_is_timed_and_every_time_is_told() {
 }
 
 #[test]
+fn weights_in_fewer_bits_are_put_beside_f32() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for generator in [true, false] {
+        let model = dir.path().join(generator.to_string());
+        write_model(&model, generator);
+        let arguments = ["bench", "weights", "--device", "cpu", "--pictures", "2", "--steps", "2", "--runs", "1"];
+        let found = json(&[&arguments[..], &["--json", "--model", name(&model)]].concat());
+        let ways = found["weights"].as_array().expect("ways");
+        let names: Vec<&str> = ways.iter().filter_map(|way| way["weights"].as_str()).collect();
+        assert_eq!(names, ["f32", "as shipped", "int8"]);
+        for way in ways {
+            assert_eq!(way["samples"].is_null(), !generator, "{way}");
+            assert_eq!(way["sample_seconds"].as_array().expect("times").len(), usize::from(generator));
+            assert_eq!(way["reconstruction_seconds"].as_array().expect("times").len(), 1);
+            let errors: Vec<f64> =
+                way["blocks"].as_array().expect("blocks").iter().filter_map(|block| block[1].as_f64()).collect();
+            let rounded = way["weights"] == "int8";
+            assert!(!errors.is_empty() && errors.iter().all(|error| (*error > 0.0) == rounded), "{way}");
+        }
+        let table = text(&succeeded(&mut program(&[&arguments[..], &["--model", name(&model)]].concat())).stdout);
+        assert!(table.contains("reconstructions") && table.contains("of 255"), "{table}");
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     let layer = |layer: &str| refused(&["bench", "kernels", "--device", "cpu", "--layer", layer]);
     for sizes in ["0x4x4", "4x4x99999999999999", "18446744073709551615x4x4"] {
@@ -39,5 +64,8 @@ fn what_makes_no_sense_is_refused() {
     assert!(layer("4x4").contains("three sizes, as in"), "{}", layer("4x4"));
     assert!(refused(&["bench", "model", "--runs", "0"]).contains("runs is 0, but it must be a number from 1"));
     assert!(refused(&["bench", "model", "--model", "no-such-folder"]).contains("no-such-folder"));
+    assert!(
+        refused(&["bench", "weights", "--pictures", "0"]).contains("pictures is 0, but it must be a number from 1")
+    );
     assert!(refused(&["bench", "random", "--blocks", "0", "--out", "x"]).contains("depth"));
 }

@@ -163,6 +163,7 @@ fn settings_out_of_range_are_refused() {
         (&["--sampler", "magic"], "euler, heun or sde"),
         (&["--device", "abacus"], "The setting device is abacus, but it must be auto, cpu"),
         (&["--device", "cuda:x"], "The setting device is cuda:x, but it must be "),
+        (&["--weights", "int4"], "The setting weights is int4, but it must be as-shipped, f32 or int8."),
         (&["--grid", "0"], "The setting grid is 0, but it must be from 1 to 400 pictures."),
         (&["--grid", "-2"], "The setting grid is -2, but it must be from 1 to 400 pictures."),
         (&["--class", "lorely"], "the nearest are lorelei"),

@@ -113,6 +113,15 @@ fn every_recipe_for_small_pictures_trains_resumes_packs_and_samples() {
         trained(&arguments);
         assert_eq!(image::open(&out).expect("a PNG").width(), 64, "{class}");
     }
+
+    let size = |model: &Path| fs::metadata(model.join("sit/model.safetensors")).expect("weights").len();
+    let int8 = dir.path().join("int8");
+    let mut arguments = vec!["train", "pack", "--tokenizer", name(&decoder), "--generator", name(&generator)];
+    arguments.extend(["--license", "CC0-1.0", "--storage", "int8", "--out", name(&int8)]);
+    trained(&arguments);
+    assert!(size(&int8) < size(&model), "{} of {} bytes", size(&int8), size(&model));
+    let sample = ["sample", "--class", "1", "--steps", "2", "--device", "cpu"];
+    trained(&[&sample[..], &["--model", name(&int8), "--out", name(&out)]].concat());
 }
 
 #[test]

@@ -252,7 +252,7 @@ pub async fn layer(
     let by_kernel = Cell::new(false);
     let once = || {
         within(route, || {
-            let y = kernels::linear(&x, &w, Some(&bias), Activation::Identity, Residual::None);
+            let y = kernels::linear(&x, (&w).into(), Some(&bias), Activation::Identity, Residual::None);
             by_kernel.set(y.is_some());
             y.unwrap_or_else(|| x.clone().matmul(w.clone()) + bias.clone().unsqueeze())
         })

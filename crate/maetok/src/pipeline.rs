@@ -4,7 +4,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{self, Manifest, ModelEntry, ModelFiles};
+use crate::checkpoint::{self, Manifest, ModelEntry, ModelFiles, Weights};
 use crate::diffusion::{Generator, GeneratorConfig, Modulations};
 use crate::eval::{psnr, ssim};
 use crate::image as picture;
@@ -144,11 +144,19 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Puts a model on `device`.
+    /// Puts a model on `device`, its weights as they ship.
     ///
     /// # Errors
     /// If a configuration or a weights file is wrong: see [`checkpoint::load`].
     pub fn load(files: &ModelFiles, device: &Device) -> Result<Self> {
+        Self::load_as(files, device, Weights::AsShipped)
+    }
+
+    /// Puts a model on `device`, the matrices of its linear layers as `weights` says.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_as(files: &ModelFiles, device: &Device, weights: Weights) -> Result<Self> {
         let manifest = files.manifest.clone();
         let config = TokenizerConfig::from_json(files.file(&manifest.tokenizer.config)?)?;
         if config.image_size != manifest.image_size {
@@ -156,13 +164,13 @@ impl Pipeline {
             return Err(Error::config("image_size", got, format!("the {} of the manifest", manifest.image_size)));
         }
         let tokenizer = config.init(device)?;
-        let tokenizer = checkpoint::load(tokenizer, &shards(files, &manifest.tokenizer)?)?.0.settled();
+        let tokenizer = checkpoint::load_as(tokenizer, &shards(files, &manifest.tokenizer)?, weights)?.0.settled();
         let generator = match &manifest.generator {
             Some(entry) => {
                 let generator_config = GeneratorConfig::from_json(files.file(&entry.config)?)?;
                 check_fit(&config, &generator_config, &manifest)?;
                 let generator = generator_config.init(device)?;
-                let generator = checkpoint::load(generator, &shards(files, entry)?)?.0;
+                let generator = checkpoint::load_as(generator, &shards(files, entry)?, weights)?.0;
                 Some((generator, generator_config))
             }
             None => None,
@@ -188,6 +196,12 @@ impl Pipeline {
     /// Whether it can sample, and not only encode and decode.
     pub fn has_generator(&self) -> bool {
         self.generator.is_some()
+    }
+
+    /// The networks and where they are, for those who look inside.
+    #[cfg(feature = "train")]
+    pub(crate) fn networks(&self) -> (&Tokenizer, Option<&Generator>, &Device) {
+        (&self.tokenizer, self.generator.as_ref().map(|(generator, _)| generator), &self.device)
     }
 
     /// Draws the noise of a run.

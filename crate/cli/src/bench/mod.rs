@@ -1,7 +1,8 @@
-//! `maetok bench`: how fast a model, or the kernels, run on a device.
+//! `maetok bench`: how fast a model, or the kernels, run on a device, and what weights in fewer bits cost there.
 
 mod memory;
 mod random_model;
+mod weights;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -24,6 +25,8 @@ pub enum Bench {
     Model(ModelArguments),
     /// Times linear layers by each kernel, beside the adapter's own roofs.
     Kernels(KernelArguments),
+    /// Puts weights as they ship and int8 beside f32: memory, time, and how far blocks and pictures move.
+    Weights(weights::Arguments),
     /// Writes a model of random weights and published sizes, to be timed here and elsewhere.
     Random(random_model::Arguments),
 }
@@ -100,6 +103,7 @@ pub fn run(command: &Bench) -> Result<()> {
         Bench::Kernels(arguments) => {
             arguments.common.plan().check().map_err(Into::into).and_then(|()| layers(arguments))
         }
+        Bench::Weights(arguments) => weights::run(arguments),
         Bench::Random(arguments) => random_model::run(arguments),
     }
 }

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use maetok::checkpoint::Storage;
 use maetok::train::pack::{Pack, pack};
 
 use crate::files;
+use crate::settings::choice;
 
 /// Flags of `train pack`.
 #[derive(Args, Debug)]
@@ -40,6 +42,9 @@ pub struct PackArgs {
     /// A file with the model card [default: one with the runs' numbers is written].
     #[arg(long, value_name = "FILE")]
     card: Option<PathBuf>,
+    /// How numbers are stored: f16, f32, or int8 for the matrices of linear layers and f16 for the rest.
+    #[arg(long, default_value = "f16", value_parser = choice::<Storage>("storage", "f16, f32 or int8"))]
+    storage: Storage,
     /// The model folder.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -72,6 +77,7 @@ pub fn run(args: &PackArgs) -> Result<()> {
         license: args.license.clone(),
         origin: args.origin.clone(),
         card,
+        storage: args.storage,
     };
     let manifest = pack(&request, &args.out)?;
     let bytes: u64 = manifest.files.iter().map(|file| file.size).sum();

@@ -8,7 +8,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use maetok_loops as loops;
 
 use super::choice;
-use super::{Activation, Gate, HeadNorm, Modulation, Norm, Residual};
+use super::{Activation, Gate, HeadNorm, Matrix, Modulation, Norm, Packed, Residual};
 
 /// A tensor's numbers on the CPU, row-major.
 struct Numbers(FlexTensor);
@@ -42,6 +42,11 @@ impl Deref for Numbers {
     }
 }
 
+/// Whether the loops compute on `device`: the CPU, outside training.
+pub fn computes_on(device: &Device) -> bool {
+    Numbers::of(&Tensor::<1>::zeros([1], device)).is_some()
+}
+
 /// Room for `count` numbers. In tests it is full of NaN, so that what a loop leaves out shows.
 fn room(count: usize) -> Vec<f32> {
     vec![if cfg!(test) { f32::NAN } else { 0.0 }; count]
@@ -57,7 +62,7 @@ fn tensor<const D: usize>(numbers: Vec<f32>, shape: [usize; D], device: &Device)
 /// If the shapes do not fit together.
 pub fn linear<const D: usize>(
     x: &Tensor<D>,
-    weight: &Tensor<2>,
+    weight: Matrix<'_>,
     bias: Option<&Tensor<1>>,
     activation: Activation,
     residual: Residual<'_>,
@@ -68,7 +73,16 @@ pub fn linear<const D: usize>(
     if m == 0 || k == 0 || n == 0 {
         return None;
     }
-    let (input, weight, bias) = (Numbers::of(x)?, Numbers::of(weight)?, Numbers::of_some(bias)?);
+    let (input, bias) = (Numbers::of(x)?, Numbers::of_some(bias)?);
+    let rows = match weight {
+        Matrix::Plain(rows) => Some(Numbers::of(rows)?),
+        Matrix::Packed(_) => None,
+    };
+    let weight = match (&rows, weight) {
+        (Some(rows), _) => loops::Weight::Rows(rows),
+        (None, Matrix::Packed(Packed::Panels(panels))) => loops::Weight::Panels(panels),
+        _ => return None,
+    };
     let (old, gate) = match residual {
         Residual::None => (None, None),
         Residual::Added(old) => (Some(old), None),
@@ -101,11 +115,7 @@ pub fn linear<const D: usize>(
     });
     let (bias, residual) = (bias.as_deref(), old.as_deref());
     let mut y = room(m * n);
-    loops::linear(
-        &loops::Linear { weight: loops::Weight::Rows(&weight), k, n, bias, activation, gates, residual },
-        &input,
-        &mut y,
-    );
+    loops::linear(&loops::Linear { weight, k, n, bias, activation, gates, residual }, &input, &mut y);
     shape[D - 1] = n;
     Some(tensor(y, shape, &x.device()))
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use burn::backend::{BackendTensor, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind};
-use burn::tensor::{DType, Shape, Tensor};
+use burn::tensor::{DType, Int, Shape, Tensor};
 use burn_wgpu::{CubeDim, CubeTensor, KernelSource, SourceKernel, SourceTemplate, into_contiguous};
 use cubecl::client::Client;
 use cubecl::ir::attributes::BufferIOAttr;
@@ -23,6 +23,15 @@ impl Buffer {
     /// The buffer of an f32 tensor; `None` if it lies elsewhere, has other numbers, or takes part in training.
     pub fn of<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
         Self::taken(tensor.clone())
+    }
+
+    /// The buffer of packed weights; `None` if it lies elsewhere.
+    pub fn of_words(words: &Tensor<2, Int>) -> Option<Self> {
+        let DispatchTensorKind::Cube(BackendTensor::Int(words)) = words.clone().into_dispatch().kind else {
+            return None;
+        };
+        let fits = matches!(words.device, Device::Wgpu(_)) && words.dtype == DType::I32;
+        fits.then(|| Self(into_contiguous(words)))
     }
 
     /// [`of`](Self::of) a tensor that nobody else needs any more.

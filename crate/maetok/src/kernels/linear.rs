@@ -7,6 +7,7 @@ use maetok_shaders::linear::{LinearParams, REGISTERS, TILES, VECTOR, registers_g
 use super::choice::{self, Family};
 use super::cpu;
 use super::launch::{Buffer, Slot, launch};
+use super::packed::{Matrix, Read};
 
 /// What a layer's result is added to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,7 +48,7 @@ pub enum Gate<'a> {
 /// If the shapes do not fit together.
 pub fn linear<const D: usize>(
     x: &Tensor<D>,
-    weight: &Tensor<2>,
+    weight: Matrix<'_>,
     bias: Option<&Tensor<1>>,
     activation: Activation,
     residual: Residual<'_>,
@@ -64,10 +65,13 @@ pub fn linear<const D: usize>(
     }
     let input = Buffer::of(x)?;
     let family = choice::linear(input.device(), m)?;
-    let weight = Buffer::of(weight)?;
+    let Read { line, words, scales, group } = weight.read()?;
     let bias = bias.map(Buffer::of::<1>).map_or(Some(None), |buffer| buffer.map(Some))?;
 
     let mut params = LinearParams::new(number(m)?, number(n)?, number(k)?);
+    if let Some(group) = group {
+        params.group = number(group)?;
+    }
     let (kind, old, gate) = match residual {
         Residual::None => ("NONE", None, None),
         Residual::Added(old) => ("ADDED", Some(old), None),
@@ -106,6 +110,7 @@ pub fn linear<const D: usize>(
     shape[D - 1] = n;
     let y = input.fresh(shape);
     let mut choices = vec![
+        ("WEIGHTS", line),
         ("BIAS", if bias.is_some() { "true" } else { "false" }),
         ("ACTIVATION", activation_line(activation)),
         ("RESIDUAL", kind),
@@ -119,8 +124,8 @@ pub fn linear<const D: usize>(
         Family::LinearTiles => (&TILES, tiles_grid(params.m, params.n)),
         _ => (&REGISTERS, registers_grid(params.m, params.n)),
     };
-    let [bias, old, gate] = [bias.as_ref(), old.as_ref(), gate.as_ref()].map(Slot::from);
-    let slots = [Slot::In(&input), Slot::In(&weight), Slot::Unused, bias, old, gate, Slot::Out(&y)];
+    let [scales, bias, old, gate] = [scales.as_ref(), bias.as_ref(), old.as_ref(), gate.as_ref()].map(Slot::from);
+    let slots = [Slot::In(&input), Slot::In(&words), scales, bias, old, gate, Slot::Out(&y)];
     launch(kernel, &choices, grid, &slots, &params.words());
     Some(y.tensor())
 }

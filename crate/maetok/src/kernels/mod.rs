@@ -11,7 +11,7 @@
 //! | [`attention`] | `nn/attention.rs` | `attention` after `qk_prepare`, or `attention_tiled` |
 //! | [`patch_rows`] | `nn/patch_embed.rs` | `patch_embed` |
 //!
-//! [`choice`] says which kernel of a family, [`launch`] is the only place that speaks to Burn's internal side.
+//! Weights of linear layers may stay [`packed`] there. [`choice`] says which kernel of a family, [`launch`] is the only place that speaks to Burn's internal side.
 
 pub mod attention;
 mod choice;
@@ -19,6 +19,7 @@ mod cpu;
 mod launch;
 pub mod linear;
 pub mod norm;
+pub mod packed;
 mod patches;
 pub mod probe;
 mod self_test;
@@ -29,5 +30,6 @@ pub use attention::{HeadNorm, attention};
 pub use choice::{Family, Preferred, Route, launches, prefer, within};
 pub use linear::{Activation, Gate, Residual, linear};
 pub use norm::{Modulation, Norm, norm};
+pub use packed::{Matrix, Packed, Packing, reads_packed, reads_panels};
 pub use patches::patch_rows;
 pub use self_test::{Check, self_test};

@@ -8,9 +8,12 @@
 use std::collections::BTreeSet;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use maetok_shaders::linear::Int8;
 
 use super::choice::{self, Family, Profile, Route};
-use super::{Activation, Gate, HeadNorm, Modulation, Norm, Residual, attention, linear, norm, patch_rows};
+use super::{
+    Activation, Gate, HeadNorm, Matrix, Modulation, Norm, Packed, Residual, attention, linear, norm, patch_rows,
+};
 
 /// Farthest from the answer, relative to 1 or the answer: sums of a few dozen terms in f32, and an exponential.
 const TOLERANCE: f64 = 1e-4;
@@ -70,9 +73,18 @@ type Problem = (Tensor<1>, Vec<f64>);
 fn problems(family: Family, device: &Device) -> Option<Vec<Problem>> {
     let by = |route, work: &dyn Fn() -> Option<Vec<Problem>>| choice::within(route, work);
     // Rows in more than one part of a workgroup, and rows that no part is full of.
-    let layers = || ENDS.iter().map(|end| linear_problem(device, 3, 7, *end)).collect();
-    let vectors =
-        || (1..=4).zip(ENDS.iter().cycle()).map(|(rows, end)| linear_problem(device, 1, rows, *end)).collect();
+    // What follows the sums does not know how the weights were stored: each storage once, and every end with the one that
+    // models ship in.
+    let layers = || {
+        let ends = ENDS.iter().map(|end| (Stored::F16, *end));
+        let others = [Stored::F32, Stored::Int8].map(|stored| (stored, End::Activation(Activation::Identity)));
+        ends.chain(others).map(|(stored, end)| linear_problem(device, 3, 7, stored, end)).collect()
+    };
+    let vectors = || {
+        let stored = [Stored::F16, Stored::F32, Stored::Int8, Stored::F16];
+        let problems = (1..=4).zip(stored).zip(ENDS);
+        problems.map(|((rows, stored), end)| linear_problem(device, 1, rows, stored, end)).collect()
+    };
     let norms = || [None, Some(0), Some(2)].into_iter().map(|latents| norm_problem(device, latents)).collect();
     let heads = |normed: &[bool]| -> Option<Vec<Problem>> {
         [8, 64].iter().flat_map(|dim| normed.iter().map(|normed| attention_problem(device, *dim, *normed))).collect()
@@ -129,11 +141,49 @@ const ENDS: [End; 6] = [
     End::Channels,
 ];
 
+/// How the weights of a layer are stored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stored {
+    F32,
+    F16,
+    Int8,
+}
+
+/// Weights `[k, n]` on the device, and what they are.
+fn weights(stored: Stored, k: usize, n: usize, device: &Device) -> (Weights, Vec<f32>) {
+    let values = numbers(2, k * n);
+    // Any bits will do, but for f16 of 2 and above.
+    let words = |rows: usize| values[..rows * n].iter().map(|value| value.to_bits().wrapping_mul(0x9e37_79b9));
+    let part = |words: &[u32], rows: usize, i: usize| words[i / n / rows * n + i % n] >> (32 / rows * (i / n % rows));
+    match stored {
+        Stored::F32 => (Weights::Plain(tensor(&values, [k, n], device)), values),
+        Stored::F16 => {
+            let words: Vec<u32> = words(k / 2).map(|word| word & 0xbfff_bfff).collect();
+            let want = (0..k * n).map(|i| half::f16::from_bits(part(&words, 2, i) as u16).to_f32()).collect();
+            (Weights::Packed(Packed::f16(words, n, device)), want)
+        }
+        Stored::Int8 => {
+            let (words, group): (Vec<u32>, usize) = (words(k / 4).collect(), 16);
+            let scales: Vec<f32> = numbers(14, k.div_ceil(group) * n).iter().map(|value| value / 128.0).collect();
+            let scale = |i: usize| scales[i / n / group * n + i % n];
+            let want = (0..k * n).map(|i| f32::from(part(&words, 4, i) as u8 as i8) * scale(i)).collect();
+            (Weights::Packed(Packed::int8(Int8 { words, scales: scales.clone() }, n, group, device)), want)
+        }
+    }
+}
+
+/// [`Matrix`], owned.
+enum Weights {
+    Plain(Tensor<2>),
+    Packed(Packed),
+}
+
 /// A layer of 36 x 68 with one of the ends.
-fn linear_problem(device: &Device, batch: usize, tokens: usize, end: End) -> Option<Problem> {
+fn linear_problem(device: &Device, batch: usize, tokens: usize, stored: Stored, end: End) -> Option<Problem> {
     let (k, n) = (36, 68);
     let (m, columns) = (batch * tokens, 2 * n);
-    let (x, w, b) = (numbers(1, m * k), numbers(2, k * n), numbers(3, n));
+    let (matrix, w) = weights(stored, k, n, device);
+    let (x, b) = (numbers(1, m * k), numbers(3, n));
     let (old, gates) = (numbers(4, m * n), numbers(5, (batch + 1) * columns));
     let want = (0..m * n).map(|i| {
         let (row, column) = (i / n, i % n);
@@ -154,8 +204,12 @@ fn linear_problem(device: &Device, batch: usize, tokens: usize, end: End) -> Opt
         End::Channels => (Activation::Identity, Residual::Gated(&old, Gate::Channels(&gamma))),
         End::Samples => (Activation::Identity, Residual::Gated(&old, Gate::Samples { table: &table, row: 1, at: n })),
     };
-    let (x, w, b) = (tensor(&x, [batch, tokens, k], device), tensor(&w, [k, n], device), tensor(&b, [n], device));
-    let y = linear(&x, &w, Some(&b), activation, residual)?;
+    let (x, b) = (tensor(&x, [batch, tokens, k], device), tensor(&b, [n], device));
+    let matrix = match &matrix {
+        Weights::Plain(weights) => Matrix::Plain(weights),
+        Weights::Packed(packed) => Matrix::Packed(packed),
+    };
+    let y = linear(&x, matrix, Some(&b), activation, residual)?;
     Some((flat(y), want.collect()))
 }
 

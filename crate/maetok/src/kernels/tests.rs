@@ -1,6 +1,7 @@
 //! Kernels against the plain ops that define them, on every wgpu device and by both routes.
 
 use burn::tensor::{Device, Distribution, Tensor};
+use maetok_shaders::linear::{pack_f16, pack_int8, unpack_f16, unpack_int8};
 use maetok_tests::{TestDevice, Tolerance, Values as _, assert_close, devices};
 
 use super::*;
@@ -163,7 +164,7 @@ fn what_no_kernel_can_do_is_left_to_plain_ops() {
     let rows = |device: &Device| random([2, 8], device);
     let with = |x: &Tensor<2>, n: usize, device: &Device| {
         let [_, k] = x.dims();
-        linear(x, &random([k, n], device), None, Activation::Identity, Residual::None).is_some()
+        linear(x, (&random([k, n], device)).into(), None, Activation::Identity, Residual::None).is_some()
     };
     for device in gpus() {
         assert!(with(&rows(&device), 4, &device));
@@ -190,6 +191,34 @@ fn numbers_that_are_none_stay_in_their_row() {
             for (row, values) in y.chunks(8).enumerate() {
                 let finite = values.iter().all(|v| v.is_finite());
                 assert_eq!(finite, ![1, 3].contains(&row), "row {row} by {route:?}: {values:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn packed_weights_agree_and_come_back_bit_for_bit() {
+    for device in gpus() {
+        for (m, k, n, group) in [(1, 4, 4, 4), (3, 20, 64, 8), (37, 64, 68, 64), (65, 36, 132, 16)] {
+            let values = random([k, n], &device).values().1;
+            let int8 = pack_int8(&values, k, n, group).unwrap();
+            let words = pack_f16(&values, k, n).unwrap();
+            let cases = [
+                ("f16", unpack_f16(&words, n), Packed::f16(words, n, &device)),
+                ("int8", unpack_int8(&int8, n, group), Packed::int8(int8, n, group, &device)),
+            ];
+            for (name, want, packed) in cases {
+                let name = format!("{name}, {m} x {k} x {n}");
+                assert_eq!(packed.dims(), [k, n], "{name}");
+                let unpacked = packed.unpacked();
+                close(&name, Route::Plain, unpacked.clone(), &want, Tolerance::EXACT);
+                let x = random([m, k], &device);
+                let plain = within(Route::Plain, || x.clone().matmul(unpacked)).values().1;
+                for route in ROUTES {
+                    let matrix = Matrix::Packed(&packed);
+                    let y = within(route, || linear(&x, matrix, None, Activation::Identity, Residual::None));
+                    close(&name, route, y.expect("a kernel reads it"), &plain, CLOSE);
+                }
             }
         }
     }

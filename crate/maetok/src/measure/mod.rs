@@ -3,7 +3,8 @@
 //!
 //! Every figure comes beside what it means little without: reconstructions beside the mean picture and PCA
 //! ([`reconstruction`]), samples beside held-out pictures, before and after they went through the tokenizer
-//! ([`samples`]). [`sweep`] looks for the guidance that suits a generator.
+//! ([`samples`]). [`sweep`] looks for the guidance that suits a generator. [`storage`] needs no folder: it puts weights in
+//! fewer bits beside those in f32.
 //!
 //! Features are those of EfficientNet-Lite0, so a Fréchet distance of this module is no published FID, which has
 //! Inception's: it is to be compared with others of the same network, side, reference and number of pictures.
@@ -18,6 +19,7 @@ pub mod novelty;
 mod pixels;
 pub mod reconstruction;
 pub mod samples;
+pub mod storage;
 pub mod sweep;
 pub mod verdict;
 

@@ -1,13 +1,14 @@
 //! Linear layers and what follows them: an activation, a gate, a residual.
 //!
-//! On a wgpu device a kernel does all of it at once; the plain ops below are its definition.
+//! On a wgpu device a kernel does all of it at once, from weights that may be packed ([`crate::kernels::packed`]); the
+//! plain ops below are its definition.
 
 use burn::nn::Linear;
 use burn::tensor::activation::{gelu, silu};
 use burn::tensor::{Tensor, s};
 
 use super::precision::product;
-use crate::kernels::{self, Activation, Gate, Residual};
+use crate::kernels::{self, Activation, Gate, Matrix, Packing, Residual};
 
 /// `layer` applied to `[.., D]`.
 pub(crate) fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
@@ -55,7 +56,11 @@ fn by_kernel<const D: usize>(
     residual: Residual<'_>,
 ) -> Option<Tensor<D>> {
     let bias = layer.bias.as_ref().map(|bias| bias.val());
-    kernels::linear(x, &layer.weight.val(), bias.as_ref(), activation, residual)
+    let times = |matrix: Matrix<'_>| kernels::linear(x, matrix, bias.as_ref(), activation, residual);
+    match layer.weight.reparameterization().and_then(Packing::get) {
+        Some(packed) => times(Matrix::Packed(packed)),
+        None => times(Matrix::Plain(&layer.weight.val())),
+    }
 }
 
 /// `activation(x)`, number by number.

@@ -3,16 +3,16 @@
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor, assert_shape};
 
-use crate::kernels::{self, Activation, Residual};
+use crate::kernels::{self, Activation, Matrix, Packed, Residual};
 
 /// The official patch embedding, a convolution whose stride is its kernel, computed as one matrix product.
 #[derive(Module, Debug)]
 pub struct PatchEmbed {
     /// Weights under the checkpoint's name.
     pub proj: PatchProjection,
-    /// Those weights as a matrix, `[3*p*p, D]`; see [`settle`](Self::settle).
+    /// Those weights as a matrix, `[3*p*p, D]`, on the CPU in panels too; see [`settle`](Self::settle).
     #[module(skip)]
-    settled: Option<Tensor<2>>,
+    settled: Option<(Tensor<2>, Option<Packed>)>,
 }
 
 /// Weights of a [`PatchEmbed`].
@@ -41,7 +41,11 @@ impl PatchEmbed {
     /// Keeps the weights as the matrix they are multiplied as. They must not change from now on.
     pub fn settle(&mut self) {
         // A sum of its own: a mere view would be copied in every pass.
-        self.settled = Some(self.matrix() + 0.0);
+        let matrix = self.matrix() + 0.0;
+        let [_, width] = matrix.dims();
+        let in_panels = kernels::reads_panels(&matrix.device());
+        let numbers = in_panels.then(|| matrix.to_data().try_to_vec::<f32>().expect("weights are f32"));
+        self.settled = Some((matrix, numbers.map(|numbers| Packed::panels(&numbers, width))));
     }
 
     /// `[3*p*p, D]`
@@ -56,9 +60,10 @@ impl PatchEmbed {
         let [width, _, patch, _] = self.proj.weight.dims();
         let [batch, ..] = image.dims();
         let patches = kernels::patch_rows(&image, patch).unwrap_or_else(|| self.patches(image));
-        let weight = self.settled.clone().unwrap_or_else(|| self.matrix());
+        let (weight, panels) = self.settled.clone().unwrap_or_else(|| (self.matrix(), None));
+        let matrix = panels.as_ref().map_or(Matrix::Plain(&weight), Matrix::Packed);
         let bias = self.proj.bias.val();
-        let tokens = kernels::linear(&patches, &weight, Some(&bias), Activation::Identity, Residual::None)
+        let tokens = kernels::linear(&patches, matrix, Some(&bias), Activation::Identity, Residual::None)
             .unwrap_or_else(|| patches.matmul(weight) + bias.unsqueeze()); // [B*N, D]
         let [rows, _] = tokens.dims();
         tokens.reshape([batch, rows / batch, width])

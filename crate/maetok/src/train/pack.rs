@@ -39,6 +39,8 @@ pub struct Pack {
     pub origin: String,
     /// The model card; one with the runs' numbers is written if there is none.
     pub card: Option<String>,
+    /// How numbers are stored.
+    pub storage: Storage,
 }
 
 impl Pack {
@@ -54,11 +56,12 @@ impl Pack {
             license: "MIT OR Apache-2.0".into(),
             origin: "unknown".into(),
             card: None,
+            storage: Storage::F16,
         }
     }
 }
 
-/// Writes the averaged weights of finished runs, in f16, as a model folder.
+/// Writes the averaged weights of finished runs as a model folder.
 ///
 /// # Errors
 /// [`Error::Training`] if the generator was trained on another tokenizer or there is nothing to pack; what
@@ -68,7 +71,7 @@ pub fn pack(request: &Pack, out: &Path) -> Result<Manifest> {
     let source = Source::find(&request.tokenizer)?;
     let none = BTreeMap::new();
     let tokenizer = source.load(&device)?;
-    let weights = checkpoint::save(&tokenizer, Storage::F16, &none)?;
+    let weights = checkpoint::save(&tokenizer, request.storage, &none)?;
     let mut manifest = Manifest::draft(&request.name, source.config.image_size);
     manifest.title = if request.title.is_empty() { &request.name } else { &request.title }.clone();
     manifest.license.clone_from(&request.license);
@@ -95,7 +98,8 @@ pub fn pack(request: &Pack, out: &Path) -> Result<Manifest> {
         let (settings, _) = DiffusionTraining::of_run(run)?;
         let sizes = GeneratorConfig::from_json(&read(&from.join("config.json"))?)?;
         let network = checkpoint::load(sizes.init(&device)?, &[&read(&from.join("model.safetensors"))?])?.0;
-        generator = Some(Part { config: sizes.to_json(), weights: checkpoint::save(&network, Storage::F16, &none)? });
+        generator =
+            Some(Part { config: sizes.to_json(), weights: checkpoint::save(&network, request.storage, &none)? });
         manifest.path_type = settings.path;
         let names: Vec<String> = read_json(&folder.path(CLASSES))?;
         manifest.classes = classes(&names, request, &mut extra)?;

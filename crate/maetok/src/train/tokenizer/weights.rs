@@ -46,7 +46,7 @@ fn brief(report: &LoadReport) -> String {
         ));
     }
     for (names, what) in
-        [(&report.nonfinite, "with values that are no numbers"), (&report.mistyped, "not stored as f32, f16 or bf16")]
+        [(&report.nonfinite, "with values that are no numbers"), (&report.mistyped, LoadReport::MISTYPED)]
     {
         if let Some(first) = names.first() {
             said.push(format!("{} {what}, the first {first}", names.len()));
