@@ -1,209 +1,165 @@
-//! Softmax attention without barriers or workgroup memory, for software and small adapters: one query per invocation.
+//! Softmax attention without barriers or workgroup memory, for software and small adapters.
 //!
 //!   y[b,t,h,:] = sum_j p[j] v[b,j,h,:],   p = softmax over j of (q[b,t,h,:] . k[b,j,h,:]) * scale
 //!
 //! shapes    qkv [B, T, 3, A, d]: queries, keys, values of all heads side by side, as the projection gives them;
-//!           y [B, T, A*d], ready for the output projection; d = HEAD a multiple of 4 up to 128, T any
-//! grid      x over queries, 32 to a workgroup; y over heads; z over samples
-//! memory    none; query and accumulator stay in named registers, and those beyond HEAD are never made. Keys and
-//!           values are read at addresses that a whole workgroup shares: one load serves all its queries. Four keys
-//!           at a time, so that an accumulator is loaded and stored once for four products
-//! numbers   online softmax in f32, in powers of two. A query that has NaN or meets it in a key or a value gives NaN;
-//!           an infinite score gives NaN as in plain ops; an infinite value of the last key may give NaN for infinity
-//!           where T is no multiple of 4
+//!           y [B, T, A*d], ready for the output projection; d a multiple of 4, T any
+//! grid      one invocation per 16 queries of a head, 8 to a workgroup, workgroups tiled over x and y; from invocation
+//!           `first` on, so that a host can divide long work among dispatches
+//! memory    none. The scores of 16 queries and 16 keys stand in 16 named matrices (an array indexed by a loop is 10
+//!           times slower on software adapters, whose loads cost as much as dozens of multiply-adds: hence so many scores
+//!           to each); sums over the keys so far stand in y
+//! numbers   online softmax in f32, in powers of two; products of matrices, which software adapters do twice as fast as
+//!           fused multiply-adds one by one. A query that has NaN or meets it in a key or a value gives NaN; an infinite
+//!           score gives NaN as in plain ops; an infinite value of the last key may give NaN for infinity where T is no
+//!           multiple of 16
 //! defined   crate/maetok/src/nn/attention.rs, `scores` and `attend`. No rotary positions and no norms in here: a key
 //!           would be turned again for every query. `qk_prepare.wgsl` does it once before
 //! source    Milakov & Gimelshein 2018, arXiv 1805.02867 (online softmax)
 
-const HEAD = 64u;                     // head size d. The host swaps this line
-
-struct Params { tokens: u32, heads: u32, scale: f32 }   // scale: 1 / sqrt(d)
+// first and end: the invocations of this dispatch, of B * A * ceil(T / 16); dim: d; scale: 1 / sqrt(d)
+struct Params { tokens: u32, heads: u32, dim: u32, first: u32, end: u32, scale: f32 }
 
 @group(0) @binding(0) var<storage, read>       qkv:    array<vec4<f32>>;  // [B, T, 3, A, d]
 @group(0) @binding(1) var<storage, read_write> y:      array<vec4<f32>>;  // [B, T, A, d]
 @group(0) @binding(2) var<storage, read>       params: Params;
 
-const D4 = HEAD / 4u;
 const LOG2_E = 1.4426950408889634;
 const LOWEST = -3.4028234e38;         // not -infinity: the difference of two of those is NaN
 
-fn sum(v: vec4<f32>) -> f32 { return (v.x + v.y) + (v.z + v.w); }
+// Matrices have a column per key and a row per query, unless said otherwise.
 
-@compute @workgroup_size(32)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+/// Four numbers of four tokens, a column per token.
+fn four(at: vec4<u32>) -> mat4x4<f32> { return mat4x4<f32>(qkv[at.x], qkv[at.y], qkv[at.z], qkv[at.w]); }
+
+fn largest(s: mat4x4<f32>) -> vec4<f32> { return max(max(s[0], s[1]), max(s[2], s[3])); }
+
+fn sum(p: mat4x4<f32>) -> vec4<f32> { return (p[0] + p[1]) + (p[2] + p[3]); }
+
+/// Powers of the scores of keys j .. j+3, less the queries' largest; 0 for a key past the end.
+fn powers(s: mat4x4<f32>, most: vec4<f32>, j: u32) -> mat4x4<f32> {
+    let none = vec4<f32>();
+    return mat4x4<f32>(select(none, exp2(s[0] - most), j < params.tokens),
+                       select(none, exp2(s[1] - most), j + 1u < params.tokens),
+                       select(none, exp2(s[2] - most), j + 2u < params.tokens),
+                       select(none, exp2(s[3] - most), j + 3u < params.tokens));
+}
+
+/// Sums of four queries over earlier keys, times `keep`; a column per query. 0 where y holds nothing yet.
+fn earlier(at: vec4<u32>, keep: vec4<f32>, nothing: bool) -> mat4x4<f32> {
+    let none = vec4<f32>();
+    return mat4x4<f32>(select(y[at.x] * keep.x, none, nothing), select(y[at.y] * keep.y, none, nothing),
+                       select(y[at.z] * keep.z, none, nothing), select(y[at.w] * keep.w, none, nothing));
+}
+
+/// Stores four queries, a column each, times `factor`.
+fn store(at: vec4<u32>, a: mat4x4<f32>, factor: vec4<f32>) {
+    y[at.x] = a[0] * factor.x;
+    y[at.y] = a[1] * factor.y;
+    y[at.z] = a[2] * factor.z;
+    y[at.w] = a[3] * factor.w;
+}
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+    let id = params.first + (group.y * grid.x + group.x) * 8u + lane;
+    if id >= params.end { return; }
     let tokens = params.tokens;
-    let t = group.x * 32u + lane;
-    if t >= tokens { return; }
-    let all_heads = params.heads * D4;
-    let row = 3u * all_heads;                                           // from token to token
-    let keys = group.z * tokens * row + all_heads + group.y * D4;       // key of token 0
+    let d4 = params.dim / 4u;
+    let all_heads = params.heads * d4;
+    let row = 3u * all_heads;                               // from token to token
+    let tiles = (tokens + 15u) / 16u;
+    let head = id / tiles % params.heads;
+    let sample = id / tiles / params.heads;
+    let queries = sample * tokens * row + head * d4;        // query of token 0
+    let keys = queries + all_heads;
     let values = keys + all_heads;
-    let query = keys - all_heads + t * row;
+    let out = sample * tokens * all_heads + head * d4;
     let scale = params.scale * LOG2_E;
 
-    var q0 = vec4<f32>(); var q1 = vec4<f32>(); var q2 = vec4<f32>(); var q3 = vec4<f32>();
-    var q4 = vec4<f32>(); var q5 = vec4<f32>(); var q6 = vec4<f32>(); var q7 = vec4<f32>();
-    var q8 = vec4<f32>(); var q9 = vec4<f32>(); var q10 = vec4<f32>(); var q11 = vec4<f32>();
-    var q12 = vec4<f32>(); var q13 = vec4<f32>(); var q14 = vec4<f32>(); var q15 = vec4<f32>();
-    var q16 = vec4<f32>(); var q17 = vec4<f32>(); var q18 = vec4<f32>(); var q19 = vec4<f32>();
-    var q20 = vec4<f32>(); var q21 = vec4<f32>(); var q22 = vec4<f32>(); var q23 = vec4<f32>();
-    var q24 = vec4<f32>(); var q25 = vec4<f32>(); var q26 = vec4<f32>(); var q27 = vec4<f32>();
-    var q28 = vec4<f32>(); var q29 = vec4<f32>(); var q30 = vec4<f32>(); var q31 = vec4<f32>();
-    if D4 > 0u { q0 = qkv[query + 0u] * scale; }
-    if D4 > 1u { q1 = qkv[query + 1u] * scale; }
-    if D4 > 2u { q2 = qkv[query + 2u] * scale; }
-    if D4 > 3u { q3 = qkv[query + 3u] * scale; }
-    if D4 > 4u { q4 = qkv[query + 4u] * scale; }
-    if D4 > 5u { q5 = qkv[query + 5u] * scale; }
-    if D4 > 6u { q6 = qkv[query + 6u] * scale; }
-    if D4 > 7u { q7 = qkv[query + 7u] * scale; }
-    if D4 > 8u { q8 = qkv[query + 8u] * scale; }
-    if D4 > 9u { q9 = qkv[query + 9u] * scale; }
-    if D4 > 10u { q10 = qkv[query + 10u] * scale; }
-    if D4 > 11u { q11 = qkv[query + 11u] * scale; }
-    if D4 > 12u { q12 = qkv[query + 12u] * scale; }
-    if D4 > 13u { q13 = qkv[query + 13u] * scale; }
-    if D4 > 14u { q14 = qkv[query + 14u] * scale; }
-    if D4 > 15u { q15 = qkv[query + 15u] * scale; }
-    if D4 > 16u { q16 = qkv[query + 16u] * scale; }
-    if D4 > 17u { q17 = qkv[query + 17u] * scale; }
-    if D4 > 18u { q18 = qkv[query + 18u] * scale; }
-    if D4 > 19u { q19 = qkv[query + 19u] * scale; }
-    if D4 > 20u { q20 = qkv[query + 20u] * scale; }
-    if D4 > 21u { q21 = qkv[query + 21u] * scale; }
-    if D4 > 22u { q22 = qkv[query + 22u] * scale; }
-    if D4 > 23u { q23 = qkv[query + 23u] * scale; }
-    if D4 > 24u { q24 = qkv[query + 24u] * scale; }
-    if D4 > 25u { q25 = qkv[query + 25u] * scale; }
-    if D4 > 26u { q26 = qkv[query + 26u] * scale; }
-    if D4 > 27u { q27 = qkv[query + 27u] * scale; }
-    if D4 > 28u { q28 = qkv[query + 28u] * scale; }
-    if D4 > 29u { q29 = qkv[query + 29u] * scale; }
-    if D4 > 30u { q30 = qkv[query + 30u] * scale; }
-    if D4 > 31u { q31 = qkv[query + 31u] * scale; }
-    var a0 = vec4<f32>(); var a1 = vec4<f32>(); var a2 = vec4<f32>(); var a3 = vec4<f32>();
-    var a4 = vec4<f32>(); var a5 = vec4<f32>(); var a6 = vec4<f32>(); var a7 = vec4<f32>();
-    var a8 = vec4<f32>(); var a9 = vec4<f32>(); var a10 = vec4<f32>(); var a11 = vec4<f32>();
-    var a12 = vec4<f32>(); var a13 = vec4<f32>(); var a14 = vec4<f32>(); var a15 = vec4<f32>();
-    var a16 = vec4<f32>(); var a17 = vec4<f32>(); var a18 = vec4<f32>(); var a19 = vec4<f32>();
-    var a20 = vec4<f32>(); var a21 = vec4<f32>(); var a22 = vec4<f32>(); var a23 = vec4<f32>();
-    var a24 = vec4<f32>(); var a25 = vec4<f32>(); var a26 = vec4<f32>(); var a27 = vec4<f32>();
-    var a28 = vec4<f32>(); var a29 = vec4<f32>(); var a30 = vec4<f32>(); var a31 = vec4<f32>();
-    var largest = LOWEST;
-    var total = 0.0;
+    // Past the end the last token stands in: as a query it computes and writes the same again, as a key it weighs nothing.
+    let last = vec4<u32>(tokens - 1u);
+    let four_tokens = vec4<u32>(0u, 1u, 2u, 3u);
+    let t = id % tiles * 16u + four_tokens;
+    let t0 = min(t + 0u, last); let x0 = queries + t0 * row; let y0 = out + t0 * all_heads;
+    let t1 = min(t + 4u, last); let x1 = queries + t1 * row; let y1 = out + t1 * all_heads;
+    let t2 = min(t + 8u, last); let x2 = queries + t2 * row; let y2 = out + t2 * all_heads;
+    let t3 = min(t + 12u, last); let x3 = queries + t3 * row; let y3 = out + t3 * all_heads;
+    var m0 = vec4<f32>(LOWEST); var l0 = vec4<f32>();
+    var m1 = vec4<f32>(LOWEST); var l1 = vec4<f32>();
+    var m2 = vec4<f32>(LOWEST); var l2 = vec4<f32>();
+    var m3 = vec4<f32>(LOWEST); var l3 = vec4<f32>();
 
-    for (var j = 0u; j < tokens; j += 4u) {
-        // Past the end the last key stands in; its weight is put to zero below.
-        let at = min(vec4<u32>(j) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(tokens - 1u)) * row;
-        let k = at + keys;
-        var s0 = vec4<f32>(); var s1 = vec4<f32>(); var s2 = vec4<f32>(); var s3 = vec4<f32>();
-        if D4 > 0u { s0 = fma(q0, qkv[k.x + 0u], s0); s1 = fma(q0, qkv[k.y + 0u], s1); s2 = fma(q0, qkv[k.z + 0u], s2); s3 = fma(q0, qkv[k.w + 0u], s3); }
-        if D4 > 1u { s0 = fma(q1, qkv[k.x + 1u], s0); s1 = fma(q1, qkv[k.y + 1u], s1); s2 = fma(q1, qkv[k.z + 1u], s2); s3 = fma(q1, qkv[k.w + 1u], s3); }
-        if D4 > 2u { s0 = fma(q2, qkv[k.x + 2u], s0); s1 = fma(q2, qkv[k.y + 2u], s1); s2 = fma(q2, qkv[k.z + 2u], s2); s3 = fma(q2, qkv[k.w + 2u], s3); }
-        if D4 > 3u { s0 = fma(q3, qkv[k.x + 3u], s0); s1 = fma(q3, qkv[k.y + 3u], s1); s2 = fma(q3, qkv[k.z + 3u], s2); s3 = fma(q3, qkv[k.w + 3u], s3); }
-        if D4 > 4u { s0 = fma(q4, qkv[k.x + 4u], s0); s1 = fma(q4, qkv[k.y + 4u], s1); s2 = fma(q4, qkv[k.z + 4u], s2); s3 = fma(q4, qkv[k.w + 4u], s3); }
-        if D4 > 5u { s0 = fma(q5, qkv[k.x + 5u], s0); s1 = fma(q5, qkv[k.y + 5u], s1); s2 = fma(q5, qkv[k.z + 5u], s2); s3 = fma(q5, qkv[k.w + 5u], s3); }
-        if D4 > 6u { s0 = fma(q6, qkv[k.x + 6u], s0); s1 = fma(q6, qkv[k.y + 6u], s1); s2 = fma(q6, qkv[k.z + 6u], s2); s3 = fma(q6, qkv[k.w + 6u], s3); }
-        if D4 > 7u { s0 = fma(q7, qkv[k.x + 7u], s0); s1 = fma(q7, qkv[k.y + 7u], s1); s2 = fma(q7, qkv[k.z + 7u], s2); s3 = fma(q7, qkv[k.w + 7u], s3); }
-        if D4 > 8u { s0 = fma(q8, qkv[k.x + 8u], s0); s1 = fma(q8, qkv[k.y + 8u], s1); s2 = fma(q8, qkv[k.z + 8u], s2); s3 = fma(q8, qkv[k.w + 8u], s3); }
-        if D4 > 9u { s0 = fma(q9, qkv[k.x + 9u], s0); s1 = fma(q9, qkv[k.y + 9u], s1); s2 = fma(q9, qkv[k.z + 9u], s2); s3 = fma(q9, qkv[k.w + 9u], s3); }
-        if D4 > 10u { s0 = fma(q10, qkv[k.x + 10u], s0); s1 = fma(q10, qkv[k.y + 10u], s1); s2 = fma(q10, qkv[k.z + 10u], s2); s3 = fma(q10, qkv[k.w + 10u], s3); }
-        if D4 > 11u { s0 = fma(q11, qkv[k.x + 11u], s0); s1 = fma(q11, qkv[k.y + 11u], s1); s2 = fma(q11, qkv[k.z + 11u], s2); s3 = fma(q11, qkv[k.w + 11u], s3); }
-        if D4 > 12u { s0 = fma(q12, qkv[k.x + 12u], s0); s1 = fma(q12, qkv[k.y + 12u], s1); s2 = fma(q12, qkv[k.z + 12u], s2); s3 = fma(q12, qkv[k.w + 12u], s3); }
-        if D4 > 13u { s0 = fma(q13, qkv[k.x + 13u], s0); s1 = fma(q13, qkv[k.y + 13u], s1); s2 = fma(q13, qkv[k.z + 13u], s2); s3 = fma(q13, qkv[k.w + 13u], s3); }
-        if D4 > 14u { s0 = fma(q14, qkv[k.x + 14u], s0); s1 = fma(q14, qkv[k.y + 14u], s1); s2 = fma(q14, qkv[k.z + 14u], s2); s3 = fma(q14, qkv[k.w + 14u], s3); }
-        if D4 > 15u { s0 = fma(q15, qkv[k.x + 15u], s0); s1 = fma(q15, qkv[k.y + 15u], s1); s2 = fma(q15, qkv[k.z + 15u], s2); s3 = fma(q15, qkv[k.w + 15u], s3); }
-        if D4 > 16u { s0 = fma(q16, qkv[k.x + 16u], s0); s1 = fma(q16, qkv[k.y + 16u], s1); s2 = fma(q16, qkv[k.z + 16u], s2); s3 = fma(q16, qkv[k.w + 16u], s3); }
-        if D4 > 17u { s0 = fma(q17, qkv[k.x + 17u], s0); s1 = fma(q17, qkv[k.y + 17u], s1); s2 = fma(q17, qkv[k.z + 17u], s2); s3 = fma(q17, qkv[k.w + 17u], s3); }
-        if D4 > 18u { s0 = fma(q18, qkv[k.x + 18u], s0); s1 = fma(q18, qkv[k.y + 18u], s1); s2 = fma(q18, qkv[k.z + 18u], s2); s3 = fma(q18, qkv[k.w + 18u], s3); }
-        if D4 > 19u { s0 = fma(q19, qkv[k.x + 19u], s0); s1 = fma(q19, qkv[k.y + 19u], s1); s2 = fma(q19, qkv[k.z + 19u], s2); s3 = fma(q19, qkv[k.w + 19u], s3); }
-        if D4 > 20u { s0 = fma(q20, qkv[k.x + 20u], s0); s1 = fma(q20, qkv[k.y + 20u], s1); s2 = fma(q20, qkv[k.z + 20u], s2); s3 = fma(q20, qkv[k.w + 20u], s3); }
-        if D4 > 21u { s0 = fma(q21, qkv[k.x + 21u], s0); s1 = fma(q21, qkv[k.y + 21u], s1); s2 = fma(q21, qkv[k.z + 21u], s2); s3 = fma(q21, qkv[k.w + 21u], s3); }
-        if D4 > 22u { s0 = fma(q22, qkv[k.x + 22u], s0); s1 = fma(q22, qkv[k.y + 22u], s1); s2 = fma(q22, qkv[k.z + 22u], s2); s3 = fma(q22, qkv[k.w + 22u], s3); }
-        if D4 > 23u { s0 = fma(q23, qkv[k.x + 23u], s0); s1 = fma(q23, qkv[k.y + 23u], s1); s2 = fma(q23, qkv[k.z + 23u], s2); s3 = fma(q23, qkv[k.w + 23u], s3); }
-        if D4 > 24u { s0 = fma(q24, qkv[k.x + 24u], s0); s1 = fma(q24, qkv[k.y + 24u], s1); s2 = fma(q24, qkv[k.z + 24u], s2); s3 = fma(q24, qkv[k.w + 24u], s3); }
-        if D4 > 25u { s0 = fma(q25, qkv[k.x + 25u], s0); s1 = fma(q25, qkv[k.y + 25u], s1); s2 = fma(q25, qkv[k.z + 25u], s2); s3 = fma(q25, qkv[k.w + 25u], s3); }
-        if D4 > 26u { s0 = fma(q26, qkv[k.x + 26u], s0); s1 = fma(q26, qkv[k.y + 26u], s1); s2 = fma(q26, qkv[k.z + 26u], s2); s3 = fma(q26, qkv[k.w + 26u], s3); }
-        if D4 > 27u { s0 = fma(q27, qkv[k.x + 27u], s0); s1 = fma(q27, qkv[k.y + 27u], s1); s2 = fma(q27, qkv[k.z + 27u], s2); s3 = fma(q27, qkv[k.w + 27u], s3); }
-        if D4 > 28u { s0 = fma(q28, qkv[k.x + 28u], s0); s1 = fma(q28, qkv[k.y + 28u], s1); s2 = fma(q28, qkv[k.z + 28u], s2); s3 = fma(q28, qkv[k.w + 28u], s3); }
-        if D4 > 29u { s0 = fma(q29, qkv[k.x + 29u], s0); s1 = fma(q29, qkv[k.y + 29u], s1); s2 = fma(q29, qkv[k.z + 29u], s2); s3 = fma(q29, qkv[k.w + 29u], s3); }
-        if D4 > 30u { s0 = fma(q30, qkv[k.x + 30u], s0); s1 = fma(q30, qkv[k.y + 30u], s1); s2 = fma(q30, qkv[k.z + 30u], s2); s3 = fma(q30, qkv[k.w + 30u], s3); }
-        if D4 > 31u { s0 = fma(q31, qkv[k.x + 31u], s0); s1 = fma(q31, qkv[k.y + 31u], s1); s2 = fma(q31, qkv[k.z + 31u], s2); s3 = fma(q31, qkv[k.w + 31u], s3); }
-        let score = vec4<f32>(sum(s0), sum(s1), sum(s2), sum(s3));
-        let before = largest;
-        largest = max(before, max(max(score.x, score.y), max(score.z, score.w)));
-        let keep = exp2(before - largest);
-        let there = vec4<u32>(j) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(tokens);
-        let p = select(vec4<f32>(), exp2(score - largest), there);
-        total = fma(total, keep, sum(p));
-        let v = at + values;
-        let p0 = vec4<f32>(p.x); let p1 = vec4<f32>(p.y); let p2 = vec4<f32>(p.z); let p3 = vec4<f32>(p.w);
-        if D4 > 0u { a0 = fma(p3, qkv[v.w + 0u], fma(p2, qkv[v.z + 0u], fma(p1, qkv[v.y + 0u], fma(p0, qkv[v.x + 0u], a0 * keep)))); }
-        if D4 > 1u { a1 = fma(p3, qkv[v.w + 1u], fma(p2, qkv[v.z + 1u], fma(p1, qkv[v.y + 1u], fma(p0, qkv[v.x + 1u], a1 * keep)))); }
-        if D4 > 2u { a2 = fma(p3, qkv[v.w + 2u], fma(p2, qkv[v.z + 2u], fma(p1, qkv[v.y + 2u], fma(p0, qkv[v.x + 2u], a2 * keep)))); }
-        if D4 > 3u { a3 = fma(p3, qkv[v.w + 3u], fma(p2, qkv[v.z + 3u], fma(p1, qkv[v.y + 3u], fma(p0, qkv[v.x + 3u], a3 * keep)))); }
-        if D4 > 4u { a4 = fma(p3, qkv[v.w + 4u], fma(p2, qkv[v.z + 4u], fma(p1, qkv[v.y + 4u], fma(p0, qkv[v.x + 4u], a4 * keep)))); }
-        if D4 > 5u { a5 = fma(p3, qkv[v.w + 5u], fma(p2, qkv[v.z + 5u], fma(p1, qkv[v.y + 5u], fma(p0, qkv[v.x + 5u], a5 * keep)))); }
-        if D4 > 6u { a6 = fma(p3, qkv[v.w + 6u], fma(p2, qkv[v.z + 6u], fma(p1, qkv[v.y + 6u], fma(p0, qkv[v.x + 6u], a6 * keep)))); }
-        if D4 > 7u { a7 = fma(p3, qkv[v.w + 7u], fma(p2, qkv[v.z + 7u], fma(p1, qkv[v.y + 7u], fma(p0, qkv[v.x + 7u], a7 * keep)))); }
-        if D4 > 8u { a8 = fma(p3, qkv[v.w + 8u], fma(p2, qkv[v.z + 8u], fma(p1, qkv[v.y + 8u], fma(p0, qkv[v.x + 8u], a8 * keep)))); }
-        if D4 > 9u { a9 = fma(p3, qkv[v.w + 9u], fma(p2, qkv[v.z + 9u], fma(p1, qkv[v.y + 9u], fma(p0, qkv[v.x + 9u], a9 * keep)))); }
-        if D4 > 10u { a10 = fma(p3, qkv[v.w + 10u], fma(p2, qkv[v.z + 10u], fma(p1, qkv[v.y + 10u], fma(p0, qkv[v.x + 10u], a10 * keep)))); }
-        if D4 > 11u { a11 = fma(p3, qkv[v.w + 11u], fma(p2, qkv[v.z + 11u], fma(p1, qkv[v.y + 11u], fma(p0, qkv[v.x + 11u], a11 * keep)))); }
-        if D4 > 12u { a12 = fma(p3, qkv[v.w + 12u], fma(p2, qkv[v.z + 12u], fma(p1, qkv[v.y + 12u], fma(p0, qkv[v.x + 12u], a12 * keep)))); }
-        if D4 > 13u { a13 = fma(p3, qkv[v.w + 13u], fma(p2, qkv[v.z + 13u], fma(p1, qkv[v.y + 13u], fma(p0, qkv[v.x + 13u], a13 * keep)))); }
-        if D4 > 14u { a14 = fma(p3, qkv[v.w + 14u], fma(p2, qkv[v.z + 14u], fma(p1, qkv[v.y + 14u], fma(p0, qkv[v.x + 14u], a14 * keep)))); }
-        if D4 > 15u { a15 = fma(p3, qkv[v.w + 15u], fma(p2, qkv[v.z + 15u], fma(p1, qkv[v.y + 15u], fma(p0, qkv[v.x + 15u], a15 * keep)))); }
-        if D4 > 16u { a16 = fma(p3, qkv[v.w + 16u], fma(p2, qkv[v.z + 16u], fma(p1, qkv[v.y + 16u], fma(p0, qkv[v.x + 16u], a16 * keep)))); }
-        if D4 > 17u { a17 = fma(p3, qkv[v.w + 17u], fma(p2, qkv[v.z + 17u], fma(p1, qkv[v.y + 17u], fma(p0, qkv[v.x + 17u], a17 * keep)))); }
-        if D4 > 18u { a18 = fma(p3, qkv[v.w + 18u], fma(p2, qkv[v.z + 18u], fma(p1, qkv[v.y + 18u], fma(p0, qkv[v.x + 18u], a18 * keep)))); }
-        if D4 > 19u { a19 = fma(p3, qkv[v.w + 19u], fma(p2, qkv[v.z + 19u], fma(p1, qkv[v.y + 19u], fma(p0, qkv[v.x + 19u], a19 * keep)))); }
-        if D4 > 20u { a20 = fma(p3, qkv[v.w + 20u], fma(p2, qkv[v.z + 20u], fma(p1, qkv[v.y + 20u], fma(p0, qkv[v.x + 20u], a20 * keep)))); }
-        if D4 > 21u { a21 = fma(p3, qkv[v.w + 21u], fma(p2, qkv[v.z + 21u], fma(p1, qkv[v.y + 21u], fma(p0, qkv[v.x + 21u], a21 * keep)))); }
-        if D4 > 22u { a22 = fma(p3, qkv[v.w + 22u], fma(p2, qkv[v.z + 22u], fma(p1, qkv[v.y + 22u], fma(p0, qkv[v.x + 22u], a22 * keep)))); }
-        if D4 > 23u { a23 = fma(p3, qkv[v.w + 23u], fma(p2, qkv[v.z + 23u], fma(p1, qkv[v.y + 23u], fma(p0, qkv[v.x + 23u], a23 * keep)))); }
-        if D4 > 24u { a24 = fma(p3, qkv[v.w + 24u], fma(p2, qkv[v.z + 24u], fma(p1, qkv[v.y + 24u], fma(p0, qkv[v.x + 24u], a24 * keep)))); }
-        if D4 > 25u { a25 = fma(p3, qkv[v.w + 25u], fma(p2, qkv[v.z + 25u], fma(p1, qkv[v.y + 25u], fma(p0, qkv[v.x + 25u], a25 * keep)))); }
-        if D4 > 26u { a26 = fma(p3, qkv[v.w + 26u], fma(p2, qkv[v.z + 26u], fma(p1, qkv[v.y + 26u], fma(p0, qkv[v.x + 26u], a26 * keep)))); }
-        if D4 > 27u { a27 = fma(p3, qkv[v.w + 27u], fma(p2, qkv[v.z + 27u], fma(p1, qkv[v.y + 27u], fma(p0, qkv[v.x + 27u], a27 * keep)))); }
-        if D4 > 28u { a28 = fma(p3, qkv[v.w + 28u], fma(p2, qkv[v.z + 28u], fma(p1, qkv[v.y + 28u], fma(p0, qkv[v.x + 28u], a28 * keep)))); }
-        if D4 > 29u { a29 = fma(p3, qkv[v.w + 29u], fma(p2, qkv[v.z + 29u], fma(p1, qkv[v.y + 29u], fma(p0, qkv[v.x + 29u], a29 * keep)))); }
-        if D4 > 30u { a30 = fma(p3, qkv[v.w + 30u], fma(p2, qkv[v.z + 30u], fma(p1, qkv[v.y + 30u], fma(p0, qkv[v.x + 30u], a30 * keep)))); }
-        if D4 > 31u { a31 = fma(p3, qkv[v.w + 31u], fma(p2, qkv[v.z + 31u], fma(p1, qkv[v.y + 31u], fma(p0, qkv[v.x + 31u], a31 * keep)))); }
+    for (var j = 0u; j < tokens; j += 16u) {
+        let j0 = min(j + 0u + four_tokens, last) * row;
+        let j1 = min(j + 4u + four_tokens, last) * row;
+        let j2 = min(j + 8u + four_tokens, last) * row;
+        let j3 = min(j + 12u + four_tokens, last) * row;
+        var s00 = mat4x4<f32>(); var s01 = mat4x4<f32>(); var s02 = mat4x4<f32>(); var s03 = mat4x4<f32>();
+        var s10 = mat4x4<f32>(); var s11 = mat4x4<f32>(); var s12 = mat4x4<f32>(); var s13 = mat4x4<f32>();
+        var s20 = mat4x4<f32>(); var s21 = mat4x4<f32>(); var s22 = mat4x4<f32>(); var s23 = mat4x4<f32>();
+        var s30 = mat4x4<f32>(); var s31 = mat4x4<f32>(); var s32 = mat4x4<f32>(); var s33 = mat4x4<f32>();
+        for (var i = 0u; i < d4; i++) {
+            let q0 = transpose(four(x0 + i) * scale);
+            let q1 = transpose(four(x1 + i) * scale);
+            let q2 = transpose(four(x2 + i) * scale);
+            let q3 = transpose(four(x3 + i) * scale);
+            let k0 = four(j0 + (keys + i)); s00 += q0 * k0; s10 += q1 * k0; s20 += q2 * k0; s30 += q3 * k0;
+            let k1 = four(j1 + (keys + i)); s01 += q0 * k1; s11 += q1 * k1; s21 += q2 * k1; s31 += q3 * k1;
+            let k2 = four(j2 + (keys + i)); s02 += q0 * k2; s12 += q1 * k2; s22 += q2 * k2; s32 += q3 * k2;
+            let k3 = four(j3 + (keys + i)); s03 += q0 * k3; s13 += q1 * k3; s23 += q2 * k3; s33 += q3 * k3;
+        }
+
+        let most0 = max(m0, max(max(largest(s00), largest(s01)), max(largest(s02), largest(s03))));
+        let most1 = max(m1, max(max(largest(s10), largest(s11)), max(largest(s12), largest(s13))));
+        let most2 = max(m2, max(max(largest(s20), largest(s21)), max(largest(s22), largest(s23))));
+        let most3 = max(m3, max(max(largest(s30), largest(s31)), max(largest(s32), largest(s33))));
+        let keep0 = exp2(m0 - most0); m0 = most0;
+        let keep1 = exp2(m1 - most1); m1 = most1;
+        let keep2 = exp2(m2 - most2); m2 = most2;
+        let keep3 = exp2(m3 - most3); m3 = most3;
+        let p00 = powers(s00, m0, j + 0u);
+        let p01 = powers(s01, m0, j + 4u);
+        let p02 = powers(s02, m0, j + 8u);
+        let p03 = powers(s03, m0, j + 12u);
+        let p10 = powers(s10, m1, j + 0u);
+        let p11 = powers(s11, m1, j + 4u);
+        let p12 = powers(s12, m1, j + 8u);
+        let p13 = powers(s13, m1, j + 12u);
+        let p20 = powers(s20, m2, j + 0u);
+        let p21 = powers(s21, m2, j + 4u);
+        let p22 = powers(s22, m2, j + 8u);
+        let p23 = powers(s23, m2, j + 12u);
+        let p30 = powers(s30, m3, j + 0u);
+        let p31 = powers(s31, m3, j + 4u);
+        let p32 = powers(s32, m3, j + 8u);
+        let p33 = powers(s33, m3, j + 12u);
+        l0 = fma(l0, keep0, (sum(p00) + sum(p01)) + (sum(p02) + sum(p03)));
+        l1 = fma(l1, keep1, (sum(p10) + sum(p11)) + (sum(p12) + sum(p13)));
+        l2 = fma(l2, keep2, (sum(p20) + sum(p21)) + (sum(p22) + sum(p23)));
+        l3 = fma(l3, keep3, (sum(p30) + sum(p31)) + (sum(p32) + sum(p33)));
+
+        // Now a column per query.
+        let w00 = transpose(p00); let w01 = transpose(p01); let w02 = transpose(p02); let w03 = transpose(p03);
+        let w10 = transpose(p10); let w11 = transpose(p11); let w12 = transpose(p12); let w13 = transpose(p13);
+        let w20 = transpose(p20); let w21 = transpose(p21); let w22 = transpose(p22); let w23 = transpose(p23);
+        let w30 = transpose(p30); let w31 = transpose(p31); let w32 = transpose(p32); let w33 = transpose(p33);
+        let ends = j + 16u >= tokens;
+        let share0 = select(vec4<f32>(1.0), 1.0 / l0, ends);
+        let share1 = select(vec4<f32>(1.0), 1.0 / l1, ends);
+        let share2 = select(vec4<f32>(1.0), 1.0 / l2, ends);
+        let share3 = select(vec4<f32>(1.0), 1.0 / l3, ends);
+        for (var i = 0u; i < d4; i++) {
+            var a0 = earlier(y0 + i, keep0, j == 0u);
+            var a1 = earlier(y1 + i, keep1, j == 0u);
+            var a2 = earlier(y2 + i, keep2, j == 0u);
+            var a3 = earlier(y3 + i, keep3, j == 0u);
+            let v0 = four(j0 + (values + i)); a0 += v0 * w00; a1 += v0 * w10; a2 += v0 * w20; a3 += v0 * w30;
+            let v1 = four(j1 + (values + i)); a0 += v1 * w01; a1 += v1 * w11; a2 += v1 * w21; a3 += v1 * w31;
+            let v2 = four(j2 + (values + i)); a0 += v2 * w02; a1 += v2 * w12; a2 += v2 * w22; a3 += v2 * w32;
+            let v3 = four(j3 + (values + i)); a0 += v3 * w03; a1 += v3 * w13; a2 += v3 * w23; a3 += v3 * w33;
+            store(y0 + i, a0, share0); store(y1 + i, a1, share1); store(y2 + i, a2, share2); store(y3 + i, a3, share3);
+        }
     }
-
-    let share = 1.0 / total;
-    let out = (group.z * tokens + t) * all_heads + group.y * D4;
-    if D4 > 0u { y[out + 0u] = a0 * share; }
-    if D4 > 1u { y[out + 1u] = a1 * share; }
-    if D4 > 2u { y[out + 2u] = a2 * share; }
-    if D4 > 3u { y[out + 3u] = a3 * share; }
-    if D4 > 4u { y[out + 4u] = a4 * share; }
-    if D4 > 5u { y[out + 5u] = a5 * share; }
-    if D4 > 6u { y[out + 6u] = a6 * share; }
-    if D4 > 7u { y[out + 7u] = a7 * share; }
-    if D4 > 8u { y[out + 8u] = a8 * share; }
-    if D4 > 9u { y[out + 9u] = a9 * share; }
-    if D4 > 10u { y[out + 10u] = a10 * share; }
-    if D4 > 11u { y[out + 11u] = a11 * share; }
-    if D4 > 12u { y[out + 12u] = a12 * share; }
-    if D4 > 13u { y[out + 13u] = a13 * share; }
-    if D4 > 14u { y[out + 14u] = a14 * share; }
-    if D4 > 15u { y[out + 15u] = a15 * share; }
-    if D4 > 16u { y[out + 16u] = a16 * share; }
-    if D4 > 17u { y[out + 17u] = a17 * share; }
-    if D4 > 18u { y[out + 18u] = a18 * share; }
-    if D4 > 19u { y[out + 19u] = a19 * share; }
-    if D4 > 20u { y[out + 20u] = a20 * share; }
-    if D4 > 21u { y[out + 21u] = a21 * share; }
-    if D4 > 22u { y[out + 22u] = a22 * share; }
-    if D4 > 23u { y[out + 23u] = a23 * share; }
-    if D4 > 24u { y[out + 24u] = a24 * share; }
-    if D4 > 25u { y[out + 25u] = a25 * share; }
-    if D4 > 26u { y[out + 26u] = a26 * share; }
-    if D4 > 27u { y[out + 27u] = a27 * share; }
-    if D4 > 28u { y[out + 28u] = a28 * share; }
-    if D4 > 29u { y[out + 29u] = a29 * share; }
-    if D4 > 30u { y[out + 30u] = a30 * share; }
-    if D4 > 31u { y[out + 31u] = a31 * share; }
 }

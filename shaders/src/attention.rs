@@ -10,6 +10,12 @@ params! {
         tokens: u32,
         /// `A`
         heads: u32,
+        /// `d`, a multiple of 4.
+        dim: u32,
+        /// The first invocation of this dispatch, of those of the whole work ([`Part::first`]).
+        first: u32,
+        /// The end of the invocations of this dispatch ([`Part::end`]).
+        end: u32,
         /// `1 / sqrt(d)`
         scale: f32,
     }
@@ -79,15 +85,10 @@ pub fn head(dim: u32) -> Option<&'static str> {
     HEAD.values.iter().copied().find(|value| value.strip_suffix('u') == Some(dim.to_string().as_str()))
 }
 
-/// One query per invocation, no barriers. Bindings: qkv, y, params. Wants [`PREPARE`] before it where queries and keys
-/// are normed or turned.
-pub const ATTENTION: Kernel = Kernel {
-    name: "attention",
-    file: wgsl!("attention"),
-    workgroup: [32, 1, 1],
-    params: Attention::FIELDS,
-    swaps: &[HEAD],
-};
+/// 16 queries per invocation, no barriers. Bindings: qkv, y, params. Wants [`PREPARE`] before it where queries and keys
+/// are normed or turned. One dispatch for each of [`parts`].
+pub const ATTENTION: Kernel =
+    Kernel { name: "attention", file: wgsl!("attention"), workgroup: [8, 1, 1], params: Attention::FIELDS, swaps: &[] };
 
 /// Keys and values in workgroup memory, rotary positions on the way in. Bindings: qkv, cosines, sines, y, params.
 pub const TILED: Kernel = Kernel {
@@ -108,8 +109,64 @@ pub const PREPARE: Kernel = Kernel {
     swaps: &[],
 };
 
-/// Dispatch of [`ATTENTION`] and [`TILED`]: 32 queries of one head of one sample to a workgroup. Valid where no number
-/// is above 65,535.
+/// One of the dispatches of [`ATTENTION`] that share a piece of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// For [`Attention::first`].
+    pub first: u32,
+    /// For [`Attention::end`].
+    pub end: u32,
+}
+
+impl Part {
+    /// Its workgroups.
+    pub fn grid(self) -> [u32; 3] {
+        crate::grid(u64::from((self.end - self.first).div_ceil(ATTENTION.workgroup[0])))
+    }
+}
+
+/// Multiply-adds of a dispatch of [`ATTENTION`] above which it is divided: a tenth of a second on a slow software adapter,
+/// which answers to nobody meanwhile.
+const LONGEST: u64 = 1 << 28;
+
+/// The dispatches of [`ATTENTION`], nearly equal ones. Valid where `B * A * T` is a `u32`.
+pub fn parts(batch: u32, tokens: u32, heads: u32, dim: u32) -> Vec<Part> {
+    let invocations = u64::from(batch * heads * tokens.div_ceil(16));
+    let each = 2 * 16 * u64::from(tokens) * u64::from(dim); // scores and outputs, of 16 queries
+    let parts = (invocations * each).div_ceil(LONGEST).min(invocations);
+    let bound = |part: u64| (invocations * part / parts) as u32;
+    (0..parts).map(|part| Part { first: bound(part), end: bound(part + 1) }).collect()
+}
+
+/// Dispatch of [`TILED`]: 32 queries of one head of one sample to a workgroup. Valid where no number is above 65,535.
 pub fn grid(batch: u32, tokens: u32, heads: u32) -> [u32; 3] {
     [tokens.div_ceil(32), heads, batch]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_follow_each_other_and_long_work_has_more_than_one() {
+        for (sizes, count) in [
+            ((1, 1, 1, 4), 1),
+            ((2, 16, 4, 64), 1),
+            ((1, 385, 12, 64), 1),
+            ((2, 1024, 16, 72), 18),
+            ((1, 65_536, 1, 4), 128),
+        ] {
+            let (batch, tokens, heads, dim): (u32, u32, u32, u32) = sizes;
+            let parts = parts(batch, tokens, heads, dim);
+            assert_eq!(parts.len(), count, "{sizes:?}");
+            let mut end = 0;
+            for part in parts {
+                assert!(part.first == end && part.end > part.first, "{part:?} after {end} of {sizes:?}");
+                let [x, y, z] = part.grid();
+                assert!(x * y * z * 8 >= part.end - part.first);
+                end = part.end;
+            }
+            assert_eq!(end, batch * heads * tokens.div_ceil(16), "{sizes:?}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ mod gpu;
 
 use gpu::{Gpu, Slot, assert_close, bits, gpu, noise};
 use maetok_shaders::attention::{
-    ATTENTION, Attention, LAYER_NORM, NO_NORM, PREPARE, Prepare, RMS_NORM, TILED, Tiled, grid,
+    ATTENTION, Attention, LAYER_NORM, NO_NORM, PREPARE, Part, Prepare, RMS_NORM, TILED, Tiled, grid, parts,
 };
 
 /// Relative to the largest value: scores are sums of up to 128 products in f32, exponentials of the device differ by a few
@@ -87,13 +87,20 @@ fn attention(qkv: &[f64], sizes: Sizes) -> Vec<f64> {
     y
 }
 
-/// Runs the form without barriers.
+/// Runs the form without barriers, in one dispatch.
 fn plain(gpu: &Gpu, name: &str, qkv: &[f32], sizes: Sizes) -> Vec<f32> {
     let Sizes { batch, tokens, heads, dim } = sizes;
-    let text = ATTENTION.text(&[("HEAD", &format!("{dim}u"))]);
-    let params = Attention { tokens: tokens as u32, heads: heads as u32, scale: 1.0 / (dim as f32).sqrt() }.words();
+    let [part] = parts(batch as u32, tokens as u32, heads as u32, dim as u32)[..] else { panic!("more than one part") };
+    plain_part(gpu, name, qkv, sizes, part)
+}
+
+/// Runs a part of it; what the others would write is left as it is.
+fn plain_part(gpu: &Gpu, name: &str, qkv: &[f32], sizes: Sizes, Part { first, end }: Part) -> Vec<f32> {
+    let Sizes { tokens, heads, dim, .. } = sizes;
+    let scale = 1.0 / (dim as f32).sqrt();
+    let params = Attention { tokens: tokens as u32, heads: heads as u32, dim: dim as u32, first, end, scale }.words();
     let slots = [Slot::In(&bits(qkv)), Slot::Out(qkv.len() / 3), Slot::In(&params)];
-    gpu.run(name, &text, &slots, grid(batch as u32, tokens as u32, heads as u32)).remove(0)
+    gpu.run(name, ATTENTION.file, &slots, Part { first, end }.grid()).remove(0)
 }
 
 /// Runs the form with tiles.
@@ -223,6 +230,24 @@ fn both_forms_are_softmax_attention() {
             ("attention_tiled", tiled(gpu, "attention_tiled", &qkv, sizes, None)),
         ] {
             assert_close(&format!("{form} {sizes:?}"), gpu, &got, &want, |_| 2.5 * BOUND);
+        }
+    }
+}
+
+#[test]
+fn a_part_writes_its_own_queries_and_no_others() {
+    let Some(gpu) = gpu("a_part_writes_its_own_queries_and_no_others") else { return };
+    let sizes = Sizes { batch: 2, tokens: 21, heads: 3, dim: 8 };
+    let qkv = input(sizes);
+    let want = attention(&wide(&qkv), sizes);
+    // Two tiles of queries to a head, six to a sample: from the second tile of the last head of the first sample on.
+    let got = plain_part(gpu, "attention", &qkv, sizes, Part { first: 5, end: 8 });
+    for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+        let (token, head) = (i / sizes.dim / sizes.heads, i / sizes.dim % sizes.heads);
+        let tile = (token / sizes.tokens * sizes.heads + head) * 2 + token % sizes.tokens / 16;
+        match (5..8).contains(&tile) {
+            true => assert!((f64::from(*got) - want).abs() < 1e-4, "{got} for {want}, token {token}, head {head}"),
+            false => assert!(got.is_nan(), "token {token}, head {head} is another part's"),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use burn::tensor::Tensor;
 use maetok_shaders::attention::{
-    ATTENTION, Attention, LAYER_NORM, NO_NORM, PREPARE, Prepare, RMS_NORM, TILED, Tiled, head,
+    ATTENTION, Attention, LAYER_NORM, NO_NORM, PREPARE, Prepare, RMS_NORM, TILED, Tiled, head, parts,
 };
 use maetok_shaders::{MAX_GROUPS, grid};
 
@@ -55,7 +55,7 @@ pub fn attention(
 /// Everything about a call but `qkv`, once it is known that kernels can do it.
 struct Plan {
     family: Family,
-    /// Value of the line `HEAD`.
+    /// Value of the tiled kernel's line `HEAD`.
     head: &'static str,
     shape: [usize; 3],
     tables: Option<(Buffer, Buffer)>,
@@ -115,21 +115,22 @@ impl Plan {
         let Prepare { tokens, heads, dim, first, patches, table_heads, norm, .. } = self.prepare;
         let scale = f64::from(dim).powf(-0.5) as f32;
         let [batch, ..] = self.shape;
-        let head = self.head;
         let tables = self.tables.as_ref();
         let (cos, sin) = (Slot::from(tables.map(|(cos, _)| cos)), Slot::from(tables.map(|(_, sin)| sin)));
-        let groups = maetok_shaders::attention::grid(batch as u32, tokens, heads);
         if self.family == Family::AttentionTiled {
+            let groups = maetok_shaders::attention::grid(batch as u32, tokens, heads);
             let qkv = Buffer::of(&qkv).expect("it was one before");
             let y = qkv.fresh(self.shape);
             let params = Tiled { tokens, heads, scale, first, patches, table_heads };
-            launch(&TILED, &[("HEAD", head)], groups, &[Slot::In(&qkv), cos, sin, Slot::Out(&y)], &params.words());
+            launch(&TILED, &[("HEAD", self.head)], groups, &[Slot::In(&qkv), cos, sin, Slot::Out(&y)], &params.words());
             return y.tensor();
         }
         let qkv = if norm != NO_NORM || patches > 0 { self.prepare_in_place(qkv, cos, sin) } else { buffer(qkv) };
         let y = qkv.fresh(self.shape);
-        let params = Attention { tokens, heads, scale };
-        launch(&ATTENTION, &[("HEAD", head)], groups, &[Slot::In(&qkv), Slot::Out(&y)], &params.words());
+        for part in parts(batch as u32, tokens, heads, dim) {
+            let params = Attention { tokens, heads, dim, first: part.first, end: part.end, scale };
+            launch(&ATTENTION, &[], part.grid(), &[Slot::In(&qkv), Slot::Out(&y)], &params.words());
+        }
         y.tensor()
     }
 
