@@ -1,8 +1,9 @@
-//! Host side of `shaders/`: the steps of a forward pass that have a WGSL kernel.
+//! The steps of a forward pass that we compute ourselves: on a wgpu device by the WGSL kernels of `shaders/`, on the CPU by
+//! the loops of `crate/loops`.
 //!
-//! Each function takes tensors and does its step by a kernel where one can: on a wgpu device, in f32, outside training,
-//! where rows are multiples of four numbers and nobody switched the kernel off. Otherwise it says so, and the plain
-//! tensor ops at its call do the same; they are what the kernel is defined by, and what runs on the CPU and in training.
+//! Each function takes tensors and does its step where it can: in f32, outside training, while nobody switched it off, and
+//! on a wgpu device where rows are multiples of four numbers. Otherwise it says so, and the plain tensor ops at its call
+//! do the same; they are what it is defined by, and what runs in training.
 //!
 //! | step | called by | kernels |
 //! | --- | --- | --- |
@@ -11,7 +12,8 @@
 //! | [`attention`] | `nn/attention.rs` | `attention` after `qk_prepare`, or `attention_tiled` |
 //! | [`patch_rows`] | `nn/patch_embed.rs` | `patch_embed` |
 //!
-//! Weights of linear layers may stay [`packed`] there. [`choice`] says which kernel of a family, [`launch`] is the only place that speaks to Burn's internal side.
+//! Weights of linear layers may be kept as they are read: see [`packed`]. [`choice`] says which kernel of a family. Two
+//! files speak to Burn's internal side, [`launch`] and [`cpu`].
 
 pub mod attention;
 mod choice;

@@ -1,5 +1,8 @@
 //! The same steps on the CPU, by the loops of `maetok-loops`: from tensors to slices and back.
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::Deref;
 
 use burn::backend::flex::FlexTensor;
@@ -230,7 +233,3 @@ pub fn patch_rows(image: &Tensor<4>, side: usize) -> Option<Tensor<2>> {
     let across = channels * side * side;
     Some(tensor(rows, [pixels.len() / across, across], &image.device()))
 }
-
-#[cfg(test)]
-#[path = "cpu_tests.rs"]
-mod tests;
