@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use burn::module::{Module, ModuleVisitor, Param, Reparameterizer};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -252,7 +253,7 @@ struct Loader<'a> {
 enum Content {
     /// In the module's order.
     Floats(Vec<f32>),
-    Packed(Packed),
+    Packed(Arc<Packed>),
 }
 
 impl Reparameterizer for Loader<'_> {
@@ -310,7 +311,7 @@ impl Loader<'_> {
         let [n, k] = [shape[0], shape[1]];
         let packing = self.weights != Weights::F32 && *self.packing.get_or_insert_with(|| reads_packed(device));
         let int8 = |int8: Int8, group| match packing {
-            true => Content::Packed(Packed::int8(int8, n, group, device)),
+            true => Content::Packed(Packed::int8(int8, n, group, device).into()),
             false => Content::Floats(unpack_int8(&int8, n, group)),
         };
         match view.dtype() {
@@ -325,7 +326,7 @@ impl Loader<'_> {
                     self.report.nonfinite.push(key.clone());
                     return None;
                 }
-                Some(Content::Packed(Packed::f16(transposed(&words, n, k / 2), n, device)))
+                Some(Content::Packed(Packed::f16(transposed(&words, n, k / 2), n, device).into()))
             }
             _ => {
                 let values = transposed(&self.floats(key, view)?, n, k);

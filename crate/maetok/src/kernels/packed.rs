@@ -1,5 +1,7 @@
 //! Matrices that stay in device memory as they ship: f16 in pairs, int8 with scales.
 
+use std::sync::Arc;
+
 use burn::module::{Devices, Module, ModuleMapper, ModuleVisitor, Reparameterization};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use maetok_shaders::linear::{Int8, UNPACK, UnpackParams, unpack_grid};
@@ -128,17 +130,17 @@ pub(super) struct Read {
 /// It does not outlive a change of the weight: after a mapper or the step to training has come by, or on another
 /// device, it is empty and the weight alone counts.
 #[derive(Clone, Debug)]
-pub struct Packing(Option<Packed>);
+pub struct Packing(Option<Arc<Packed>>);
 
 impl Packing {
     /// Of a weight whose value is `packed`.
-    pub fn new(packed: Packed) -> Self {
+    pub fn new(packed: Arc<Packed>) -> Self {
         Self(Some(packed))
     }
 
     /// The matrix, if it still is the weight.
     pub fn get(&self) -> Option<&Packed> {
-        self.0.as_ref()
+        self.0.as_deref()
     }
 }
 
