@@ -146,7 +146,7 @@ fn a_grid_holds_as_many_pictures_and_stdout_takes_the_png() {
 fn settings_out_of_range_are_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     let out = dir.path().join("x.png");
-    let cases: [(&[&str], &str); 21] = [
+    let cases: [(&[&str], &str); 22] = [
         (&["--steps", "0"], "The setting steps is 0, but it must be a number from 1 to 1000."),
         (&["--steps", "-3"], "The setting steps is -3, but it must be a number from 1 to 1000."),
         (&["--steps", "1000000000"], "1000000000"),

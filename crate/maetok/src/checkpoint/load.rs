@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use burn::module::{Module, ModuleVisitor, Param, Reparameterizer};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -260,7 +261,7 @@ enum Kept {
 enum Content {
     /// In the module's order.
     Floats(Vec<f32>),
-    Packed(Packed),
+    Packed(Arc<Packed>),
 }
 
 impl Reparameterizer for Loader<'_> {
@@ -320,11 +321,11 @@ impl Loader<'_> {
         };
         self.kept = Some(kept);
         let floats = |values: Vec<f32>| match kept {
-            Kept::Panels => Content::Packed(Packed::panels(&values, n)),
+            Kept::Panels => Content::Packed(Packed::panels(&values, n).into()),
             _ => Content::Floats(values),
         };
         let int8 = |int8: Int8, group| match kept {
-            Kept::Words => Content::Packed(Packed::int8(int8, n, group, device)),
+            Kept::Words => Content::Packed(Packed::int8(int8, n, group, device).into()),
             _ => floats(unpack_int8(&int8, n, group)),
         };
         let fours = n.is_multiple_of(4) && k.is_multiple_of(4) && k > 0;
@@ -340,7 +341,7 @@ impl Loader<'_> {
                     self.report.nonfinite.push(key.clone());
                     return None;
                 }
-                Some(Content::Packed(Packed::f16(transposed(&words, n, k / 2), n, device)))
+                Some(Content::Packed(Packed::f16(transposed(&words, n, k / 2), n, device).into()))
             }
             _ => {
                 let values = transposed(&self.floats(key, view)?, n, k);

@@ -25,16 +25,16 @@ pub fn reads_panels(device: &Device) -> bool {
 }
 
 /// A matrix `[K, N]` on a device, as what computes there reads it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Packed {
     /// On a wgpu device, in fewer bits.
     Words(Words),
     /// On the CPU, in f32.
-    Panels(Arc<Panels>),
+    Panels(Panels),
 }
 
 /// A matrix `[K, N]` on a wgpu device in words of 32 bits; `K` and `N` are multiples of 4.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Words {
     words: Tensor<2, Int>,
     scales: Option<Tensor<2>>,
@@ -62,7 +62,7 @@ impl Packed {
     /// # Panics
     /// If `n` is 0.
     pub fn panels(matrix: &[f32], n: usize) -> Self {
-        Self::Panels(Arc::new(Panels::new(matrix, n)))
+        Self::Panels(Panels::new(matrix, n))
     }
 
     /// `[K, N]`
@@ -173,17 +173,17 @@ pub(super) struct Read {
 /// It does not outlive a change of the weight: after a mapper or the step to training has come by, or on another
 /// device, it is empty and the weight alone counts.
 #[derive(Clone, Debug)]
-pub struct Packing(Option<Packed>);
+pub struct Packing(Option<Arc<Packed>>);
 
 impl Packing {
     /// Of a weight whose value is `packed`.
-    pub fn new(packed: Packed) -> Self {
+    pub fn new(packed: Arc<Packed>) -> Self {
         Self(Some(packed))
     }
 
     /// The matrix, if it still is the weight.
     pub fn get(&self) -> Option<&Packed> {
-        self.0.as_ref()
+        self.0.as_deref()
     }
 }
 

@@ -149,40 +149,34 @@ enum Stored {
     Int8,
 }
 
-/// Weights `[k, n]` on the device, and what they are.
-fn weights(stored: Stored, k: usize, n: usize, device: &Device) -> (Weights, Vec<f32>) {
+/// Weights `[k, n]`, packed if they are to be, and what they are.
+fn weights(stored: Stored, k: usize, n: usize, device: &Device) -> (Option<Packed>, Vec<f32>) {
     let values = numbers(2, k * n);
     // Any bits will do, but for f16 of 2 and above.
     let words = |rows: usize| values[..rows * n].iter().map(|value| value.to_bits().wrapping_mul(0x9e37_79b9));
     let part = |words: &[u32], rows: usize, i: usize| words[i / n / rows * n + i % n] >> (32 / rows * (i / n % rows));
     match stored {
-        Stored::F32 => (Weights::Plain(tensor(&values, [k, n], device)), values),
+        Stored::F32 => (None, values),
         Stored::F16 => {
             let words: Vec<u32> = words(k / 2).map(|word| word & 0xbfff_bfff).collect();
             let want = (0..k * n).map(|i| half::f16::from_bits(part(&words, 2, i) as u16).to_f32()).collect();
-            (Weights::Packed(Packed::f16(words, n, device)), want)
+            (Some(Packed::f16(words, n, device)), want)
         }
         Stored::Int8 => {
             let (words, group): (Vec<u32>, usize) = (words(k / 4).collect(), 16);
             let scales: Vec<f32> = numbers(14, k.div_ceil(group) * n).iter().map(|value| value / 128.0).collect();
             let scale = |i: usize| scales[i / n / group * n + i % n];
             let want = (0..k * n).map(|i| f32::from(part(&words, 4, i) as u8 as i8) * scale(i)).collect();
-            (Weights::Packed(Packed::int8(Int8 { words, scales: scales.clone() }, n, group, device)), want)
+            (Some(Packed::int8(Int8 { words, scales }, n, group, device)), want)
         }
     }
-}
-
-/// [`Matrix`], owned.
-enum Weights {
-    Plain(Tensor<2>),
-    Packed(Packed),
 }
 
 /// A layer of 36 x 68 with one of the ends.
 fn linear_problem(device: &Device, batch: usize, tokens: usize, stored: Stored, end: End) -> Option<Problem> {
     let (k, n) = (36, 68);
     let (m, columns) = (batch * tokens, 2 * n);
-    let (matrix, w) = weights(stored, k, n, device);
+    let (packed, w) = weights(stored, k, n, device);
     let (x, b) = (numbers(1, m * k), numbers(3, n));
     let (old, gates) = (numbers(4, m * n), numbers(5, (batch + 1) * columns));
     let want = (0..m * n).map(|i| {
@@ -204,11 +198,8 @@ fn linear_problem(device: &Device, batch: usize, tokens: usize, stored: Stored, 
         End::Channels => (Activation::Identity, Residual::Gated(&old, Gate::Channels(&gamma))),
         End::Samples => (Activation::Identity, Residual::Gated(&old, Gate::Samples { table: &table, row: 1, at: n })),
     };
-    let (x, b) = (tensor(&x, [batch, tokens, k], device), tensor(&b, [n], device));
-    let matrix = match &matrix {
-        Weights::Plain(weights) => Matrix::Plain(weights),
-        Weights::Packed(packed) => Matrix::Packed(packed),
-    };
+    let (x, w, b) = (tensor(&x, [batch, tokens, k], device), tensor(&w, [k, n], device), tensor(&b, [n], device));
+    let matrix = packed.as_ref().map_or(Matrix::Plain(&w), Matrix::Packed);
     let y = linear(&x, matrix, Some(&b), activation, residual)?;
     Some((flat(y), want.collect()))
 }

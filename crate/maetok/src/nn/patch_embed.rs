@@ -1,5 +1,7 @@
 //! Pixels to patch tokens and back.
 
+use std::sync::Arc;
+
 use burn::module::{Initializer, Module, Param};
 use burn::tensor::{Device, Tensor, assert_shape};
 
@@ -12,7 +14,7 @@ pub struct PatchEmbed {
     pub proj: PatchProjection,
     /// Those weights as a matrix, `[3*p*p, D]`, on the CPU in panels too; see [`settle`](Self::settle).
     #[module(skip)]
-    settled: Option<(Tensor<2>, Option<Packed>)>,
+    settled: Option<(Tensor<2>, Option<Arc<Packed>>)>,
 }
 
 /// Weights of a [`PatchEmbed`].
@@ -45,7 +47,7 @@ impl PatchEmbed {
         let [_, width] = matrix.dims();
         let in_panels = kernels::reads_panels(&matrix.device());
         let numbers = in_panels.then(|| matrix.to_data().try_to_vec::<f32>().expect("weights are f32"));
-        self.settled = Some((matrix, numbers.map(|numbers| Packed::panels(&numbers, width))));
+        self.settled = Some((matrix, numbers.map(|numbers| Packed::panels(&numbers, width).into())));
     }
 
     /// `[3*p*p, D]`
@@ -61,7 +63,7 @@ impl PatchEmbed {
         let [batch, ..] = image.dims();
         let patches = kernels::patch_rows(&image, patch).unwrap_or_else(|| self.patches(image));
         let (weight, panels) = self.settled.clone().unwrap_or_else(|| (self.matrix(), None));
-        let matrix = panels.as_ref().map_or(Matrix::Plain(&weight), Matrix::Packed);
+        let matrix = panels.as_deref().map_or(Matrix::Plain(&weight), Matrix::Packed);
         let bias = self.proj.bias.val();
         let tokens = kernels::linear(&patches, matrix, Some(&bias), Activation::Identity, Residual::None)
             .unwrap_or_else(|| patches.matmul(weight) + bias.unsqueeze()); // [B*N, D]
