@@ -80,7 +80,7 @@ const HEAD: Swap = Swap {
     ],
 };
 
-/// The value of the line `HEAD` for heads of `dim` numbers; `None` where the kernels have no registers for it.
+/// The value of the line `HEAD` of [`TILED`] for heads of `dim` numbers; `None` where it has no registers for them.
 pub fn head(dim: u32) -> Option<&'static str> {
     HEAD.values.iter().copied().find(|value| value.strip_suffix('u') == Some(dim.to_string().as_str()))
 }

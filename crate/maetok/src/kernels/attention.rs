@@ -117,20 +117,30 @@ impl Plan {
         let [batch, ..] = self.shape;
         let tables = self.tables.as_ref();
         let (cos, sin) = (Slot::from(tables.map(|(cos, _)| cos)), Slot::from(tables.map(|(_, sin)| sin)));
-        if self.family == Family::AttentionTiled {
-            let groups = maetok_shaders::attention::grid(batch as u32, tokens, heads);
+        if self.family == Family::AttentionTiled && norm == NO_NORM {
+            // This kernel turns queries and keys on the way in.
             let qkv = Buffer::of(&qkv).expect("it was one before");
-            let y = qkv.fresh(self.shape);
-            let params = Tiled { tokens, heads, scale, first, patches, table_heads };
-            launch(&TILED, &[("HEAD", self.head)], groups, &[Slot::In(&qkv), cos, sin, Slot::Out(&y)], &params.words());
-            return y.tensor();
+            return self.tiled(&qkv, (cos, sin), Tiled { tokens, heads, scale, first, patches, table_heads });
         }
         let qkv = if norm != NO_NORM || patches > 0 { self.prepare_in_place(qkv, cos, sin) } else { buffer(qkv) };
+        if self.family == Family::AttentionTiled {
+            let params = Tiled { tokens, heads, scale, first: 0, patches: 0, table_heads: 1 };
+            return self.tiled(&qkv, (Slot::Unused, Slot::Unused), params);
+        }
         let y = qkv.fresh(self.shape);
         for part in parts(batch as u32, tokens, heads, dim) {
             let params = Attention { tokens, heads, dim, first: part.first, end: part.end, scale };
             launch(&ATTENTION, &[], part.grid(), &[Slot::In(&qkv), Slot::Out(&y)], &params.words());
         }
+        y.tensor()
+    }
+
+    fn tiled(&self, qkv: &Buffer, (cos, sin): (Slot<'_>, Slot<'_>), params: Tiled) -> Tensor<3> {
+        let [batch, ..] = self.shape;
+        let y = qkv.fresh(self.shape);
+        let groups = maetok_shaders::attention::grid(batch as u32, params.tokens, params.heads);
+        let slots = [Slot::In(qkv), cos, sin, Slot::Out(&y)];
+        launch(&TILED, &[("HEAD", self.head)], groups, &slots, &params.words());
         y.tensor()
     }
 

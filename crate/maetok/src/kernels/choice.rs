@@ -26,7 +26,7 @@ pub enum Family {
     Norm,
     /// `qk_prepare`, then `attention`: no barriers.
     Attention,
-    /// `attention_tiled`: tiles in workgroup memory.
+    /// `attention_tiled`, after `qk_prepare` where queries and keys are normed: tiles in workgroup memory.
     AttentionTiled,
     /// `patch_embed`
     PatchEmbed,
@@ -177,11 +177,13 @@ pub(super) fn norm(device: &Device) -> Option<Family> {
     }
 }
 
-/// For attention. The tiled kernel has no norms of queries and keys.
+/// For attention. Norms of queries and keys are the work of `qk_prepare`, which belongs to [`Family::Attention`].
 pub(super) fn attention(device: &Device, normed: bool) -> Option<Family> {
-    match tiles(device) && !normed {
+    if normed {
+        first(device, &[Family::Attention])?;
+    }
+    match tiles(device) {
         true => first(device, &[Family::AttentionTiled, Family::Attention]),
-        false if normed => first(device, &[Family::Attention]),
         false => first(device, &[Family::Attention, Family::AttentionTiled]),
     }
 }

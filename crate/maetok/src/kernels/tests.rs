@@ -135,6 +135,19 @@ fn attention_agrees_with_and_without_rotary_positions() {
 }
 
 #[test]
+fn long_attention_is_divided_among_dispatches_and_agrees() {
+    for device in gpus() {
+        let (tokens, heads, dim) = (1100, 1, 128);
+        let qkv = random([1, tokens, 3 * heads * dim], &device);
+        let want = within(Route::Plain, || plain_attention(qkv.clone(), heads, None, 0)).values().1;
+        let before = launches();
+        let got = within(Route::Registers, || attention(qkv, heads, HeadNorm::None, None)).break_value().unwrap();
+        assert_eq!(launches() - before, 2, "dispatches");
+        close("two dispatches", Route::Registers, got, &want, CLOSE);
+    }
+}
+
+#[test]
 fn norms_of_queries_and_keys_agree_in_place() {
     for device in gpus() {
         let (batch, tokens, heads, dim, eps) = (2, 35, 2, 12, 1e-5);
@@ -152,9 +165,14 @@ fn norms_of_queries_and_keys_agree_in_place() {
                 nn::attention::attend(nn::attention::scores(normed(q, wq, bq), normed(k, wk, bk)), v).values().1
             });
             let norm = if layer { HeadNorm::Layer(rows.each_ref(), eps) } else { HeadNorm::Rms([wq, wk], eps) };
-            // Nobody else holds these queries and keys: they are normed where they lie.
-            let got = attention(Tensor::from_data(values, &device), heads, norm, None).break_value().unwrap();
-            close(&format!("layer norm {layer}"), Route::Registers, got, &want, CLOSE);
+            for route in ROUTES {
+                let before = launches();
+                // Nobody else holds these queries and keys: they are normed where they lie.
+                let qkv = Tensor::from_data(values.clone(), &device);
+                let got = within(route, || attention(qkv, heads, norm, None)).break_value().unwrap();
+                assert_eq!(launches() - before, 2, "dispatches by {route:?}");
+                close(&format!("layer norm {layer}"), route, got, &want, CLOSE);
+            }
         }
     }
 }
