@@ -11,10 +11,13 @@
 //! | [`attention`] | `nn/attention.rs` | `attention` after `qk_prepare`, or `attention_tiled` |
 //! | [`patch_rows`] | `nn/patch_embed.rs` | `patch_embed` |
 //!
-//! [`choice`] says which kernel of a family, [`launch`] is the only place that speaks to Burn's internal side.
+//! [`choice`] says which kernel of a family: by a table, and by what [`self_test`] and [`contest`] found out about the
+//! adapter at hand, which a [`Verdict`] carries to the next start. [`launch`] is the only place that speaks to Burn's
+//! internal side.
 
 pub mod attention;
 mod choice;
+mod contest;
 mod launch;
 pub mod linear;
 pub mod norm;
@@ -23,10 +26,12 @@ pub mod probe;
 mod self_test;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 pub use attention::{HeadNorm, attention};
-pub use choice::{Family, Preferred, Route, launches, prefer, within};
+pub use choice::{Family, Preferred, Route, Tiles, launches, prefer, within};
 pub use linear::{Activation, Gate, Residual, linear};
 pub use norm::{Modulation, Norm, norm};
 pub use patches::patch_rows;
-pub use self_test::{Check, self_test};
+pub use self_test::{Check, examine, self_test};
+pub use verdict::Verdict;
