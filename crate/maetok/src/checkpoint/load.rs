@@ -80,8 +80,7 @@ impl fmt::Display for LoadReport {
 /// [`Error::Weights`] if a file is damaged; [`Error::WeightsMismatch`] with the whole report if a tensor is missing,
 /// mis-shaped, non-finite or of another type.
 pub fn load<M: Module>(module: M, shards: &[&[u8]]) -> Result<(M, LoadReport)> {
-    let mut loader =
-        Loader { tensors: parse(shards)?, path: Path::default(), used: BTreeSet::new(), report: LoadReport::default() };
+    let mut loader = Loader { tensors: parse(shards)?, ..Loader::default() };
     let module = module.map(&mut loader);
     let Loader { tensors, used, mut report, .. } = loader;
     report.unused = tensors
@@ -90,6 +89,11 @@ pub fn load<M: Module>(module: M, shards: &[&[u8]]) -> Result<(M, LoadReport)> {
         .map(|(_, found)| found.name)
         .collect();
     if report.is_complete() { Ok((module, report)) } else { Err(Error::WeightsMismatch { report: Box::new(report) }) }
+}
+
+/// The module with zeros in place of weights, as if they had come from a file of f16.
+pub fn blank<M: Module>(module: M) -> M {
+    module.map(&mut Loader { blank: true, ..Loader::default() })
 }
 
 /// Official key and file shape of every float parameter of `module`, in the order of its fields.
@@ -172,7 +176,10 @@ fn damaged(bytes: &[u8], error: &SafeTensorError) -> Error {
     })
 }
 
+#[derive(Default)]
 struct Loader<'a> {
+    /// What is not there is zeros.
+    blank: bool,
     tensors: BTreeMap<String, Found<'a>>,
     path: Path,
     used: BTreeSet<String>,
@@ -190,17 +197,19 @@ impl ModuleMapper for Loader<'_> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let stored = self.path.stored();
-        let Some(Found { view, .. }) = self.tensors.get(&stored.key) else {
-            self.report.missing.push(stored.key);
-            return param;
-        };
-        self.used.insert(stored.key.clone());
         // The lazy shape: a fresh parameter need not be drawn only to be overwritten.
         let shape = param.lazy_shape().to_vec();
         let mut want = shape.clone();
         if stored.transposed {
             want.reverse();
         }
+        let zeros = vec![0; if self.blank { 2 * want.iter().product::<usize>() } else { 0 }];
+        let blank = TensorView::new(Dtype::F16, want.clone(), &zeros).ok().filter(|_| self.blank);
+        let Some(view) = self.tensors.get(&stored.key).map(|found| &found.view).or(blank.as_ref()) else {
+            self.report.missing.push(stored.key);
+            return param;
+        };
+        self.used.insert(stored.key.clone());
         if view.shape() != want {
             self.report.misshaped.push(Misshaped { name: stored.key, want, got: view.shape().to_vec() });
             return param;
