@@ -11,7 +11,7 @@ async function ours({ engine, model, runs, atLeast, layers }) {
   const start = now();
   const { default: init, Engine } = await import("/pkg/maetok_web.js");
   await init({ module_or_path: fetch("/pkg/maetok_web_bg.wasm") });
-  const opened = await Engine.create(engine === "cpu" ? "cpu" : "webgpu");
+  const opened = await Engine.create(engine === "cpu" ? "cpu" : "webgpu", undefined, []);
   const route = engine === "plain" ? "plain" : "by-adapter";
   const device = JSON.parse(opened.device());
   if (model === null) {

@@ -27,6 +27,8 @@ export class Client {
   readonly #makeWorker: () => Port;
   #worker: Port | null = null;
   #wanted: Wanted;
+  /** What every worker is told beside it. */
+  #kernels: { refused: string[]; retest: boolean } = { refused: [], retest: false };
   #pending = new Map<number, Pending>();
   #next = 1;
   /** Hears of every diagnosis nobody asked for: a new worker's first, and a change of engine on the way. */
@@ -43,13 +45,19 @@ export class Client {
     this.end();
   }
 
+  /** The same, and the kernels are tested again with the next picture, whatever is remembered of them. */
+  retest(): void {
+    this.#kernels = { refused: [], retest: true };
+    this.restart();
+  }
+
   /** Ends what is under way and the worker with it. */
   end(): void {
     this.#lose(cancelled());
   }
 
   async diagnose(): Promise<Diagnosis> {
-    const reply = await this.#ask({ kind: "diagnose", wanted: this.#wanted });
+    const reply = await this.#ask({ kind: "diagnose", wanted: this.#wanted, ...this.#kernels });
     if (reply.kind === "diagnosis") return reply.diagnosis;
     throw unexpected(reply);
   }
@@ -111,7 +119,7 @@ export class Client {
           : new MaetokError("download", "The script of the engine's worker could not be loaded.", "Check the connection and try again.", true),
       );
     };
-    worker.postMessage({ kind: "diagnose", id: 0, wanted: this.#wanted } satisfies Request);
+    worker.postMessage({ kind: "diagnose", id: 0, wanted: this.#wanted, ...this.#kernels } satisfies Request);
     this.#worker = worker;
     return worker;
   }
@@ -129,6 +137,7 @@ export class Client {
         this.#pending.delete(reply.id);
         const error = MaetokError.from(reply.error);
         pending?.reject(error);
+        if (error.refused !== undefined) this.#kernels = { ...this.#kernels, refused: [...this.#kernels.refused, error.refused] };
         if (error.fatal) this.#lose(error);
         return;
       }

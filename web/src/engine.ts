@@ -6,7 +6,8 @@
 import { MaetokError } from "./errors.ts";
 
 export interface Bindings {
-  createEngine(kind: "webgpu" | "cpu"): Promise<Engine>;
+  /** `remembered`: what the self-test found out before; `refused`: kernels to leave out, `NAME: WHY`. */
+  createEngine(kind: "webgpu" | "cpu", remembered: string | undefined, refused: string[]): Promise<Engine>;
   /** A PNG file of RGBA rows `width` pixels wide. */
   encodePng(rgba: Uint8Array, width: number): Uint8Array;
   /** What the engine said when it panicked. */
@@ -15,14 +16,25 @@ export interface Bindings {
 
 export interface Engine {
   readonly imageSize: number;
-  /** JSON of the device: of it, `disabled_kernels` is used here. */
+  /** JSON of a `DeviceFacts`. */
   device(): string;
+  /** Lets the device compile what pictures need, before there are weights. */
+  warmUp(manifest: string, configs: Uint8Array[]): Promise<void>;
   load(manifest: string, paths: string[], contents: Uint8Array[]): void;
   start(request: string): Run;
   step(run: Run): Promise<Step | undefined>;
   preview(run: Run): Promise<Uint8ClampedArray>;
   finish(run: Run): Promise<Uint8ClampedArray>;
   reconstruct(file: Uint8Array): Promise<Reconstruction>;
+}
+
+/** What is used here of the engine's account of its device. */
+export interface DeviceFacts {
+  kind: string;
+  /** `NAME: WHY` */
+  disabled_kernels: string[];
+  /** Null where nothing had to be tested. `text` is what to remember of it. */
+  self_test: { remembered: boolean; text: string } | null;
 }
 
 export interface Run {
@@ -60,7 +72,7 @@ export async function loadBindings(onBytes: (bytes: number) => void): Promise<Bi
   const [wasm, url] = await code();
   await instantiate(url.default, wasm.default, onBytes);
   return {
-    createEngine: (kind) => wasm.Engine.create(kind) satisfies Promise<Omit<Engine, RunTaking>> as unknown as Promise<Engine>,
+    createEngine: (kind, remembered, refused) => wasm.Engine.create(kind, remembered, refused) satisfies Promise<Omit<Engine, RunTaking>> as unknown as Promise<Engine>,
     encodePng: wasm.encodePng,
     lastPanic: wasm.lastPanic,
   };

@@ -3,7 +3,7 @@
 /** What crosses from the worker to the page. */
 export interface ErrorDetail {
   /** Stable and kebab-case. The engine's own: config, setting, unknown-class, picture, weights, manifest, checksum, io,
-   *  device. The front's: download, cancelled, unsupported, busy, crash. */
+   *  device, kernel. The front's: download, cancelled, unsupported, busy, crash. */
   code: string;
   /** One sentence. */
   message: string;
@@ -11,6 +11,8 @@ export interface ErrorDetail {
   advice: string;
   /** The engine is lost: the worker must be replaced before the next try. */
   fatal: boolean;
+  /** The kernel that the graphics processor refused, `NAME: WHY`: the next engine leaves it out. */
+  refused?: string | undefined;
 }
 
 export class MaetokError extends Error implements ErrorDetail {
@@ -18,20 +20,23 @@ export class MaetokError extends Error implements ErrorDetail {
   readonly code: string;
   readonly advice: string;
   readonly fatal: boolean;
+  readonly refused: string | undefined;
 
-  constructor(code: string, message: string, advice = "", fatal = false) {
+  constructor(code: string, message: string, advice = "", fatal = false, refused?: string) {
     super(message);
     this.code = code;
     this.advice = advice;
     this.fatal = fatal;
+    this.refused = refused;
   }
 
   static from(detail: ErrorDetail): MaetokError {
-    return new MaetokError(detail.code, detail.message, detail.advice, detail.fatal);
+    return new MaetokError(detail.code, detail.message, detail.advice, detail.fatal, detail.refused);
   }
 
   detail(): ErrorDetail {
-    return { code: this.code, message: this.message, advice: this.advice, fatal: this.fatal };
+    const { code, message, advice, fatal, refused } = this;
+    return { code, message, advice, fatal, refused };
   }
 }
 

@@ -16,6 +16,8 @@ export interface Manifest {
   classes: { name: string; label: string; group: string; thumbnail: string | null }[];
   /** The files the engine needs: configurations and weights, not thumbnails or the model card. */
   needed: FileEntry[];
+  /** Those of them that are configurations, the tokenizer's first. */
+  configs: FileEntry[];
   /** As it was read: the engine wants the original. */
   text: string;
 }
@@ -35,15 +37,15 @@ export function parseManifest(text: string): Manifest {
   if (root.format !== 1) throw wrong(`its format is ${JSON.stringify(root.format)} and this page reads format 1`);
 
   const files = new Map(array(root.files, "files").map(fileEntry).map((file) => [file.path, file]));
-  const paths = [root.tokenizer, root.generator].flatMap((model) => {
+  const named = (path: unknown, what: string): FileEntry => {
+    const file = files.get(string(path, what));
+    if (!file) throw wrong(`it uses ${String(path)} and does not list it among its files`);
+    return file;
+  };
+  const models = [root.tokenizer, root.generator].flatMap((model) => {
     if (model === null || model === undefined) return [];
     const { config, weights } = record(model, "tokenizer or generator");
-    return [string(config, "config"), ...array(weights, "weights").map((path) => string(path, "weights"))];
-  });
-  const needed = paths.map((path) => {
-    const file = files.get(path);
-    if (!file) throw wrong(`it uses ${path} and does not list it among its files`);
-    return file;
+    return [{ config: named(config, "config"), weights: array(weights, "weights").map((path) => named(path, "weights")) }];
   });
   return {
     title: string(root.title, "title"),
@@ -60,7 +62,8 @@ export function parseManifest(text: string): Manifest {
         thumbnail: thumbnail === null ? null : inside(string(thumbnail, "a class's thumbnail")),
       };
     }),
-    needed,
+    needed: models.flatMap(({ config, weights }) => [config, ...weights]),
+    configs: models.map(({ config }) => config),
     text,
   };
 }

@@ -88,7 +88,8 @@ export interface Reconstruction {
 }
 
 export type Request =
-  | { kind: "diagnose"; id: number; wanted: Wanted }
+  /** `refused`: kernels that the graphics processor refused, `NAME: WHY`; `retest`: not to rely on an earlier self-test. */
+  | { kind: "diagnose"; id: number; wanted: Wanted; refused: string[]; retest: boolean }
   | { kind: "describe"; id: number; manifest: string }
   | { kind: "generate"; id: number; manifest: string; request: SampleRequest }
   | { kind: "reconstruct"; id: number; manifest: string; file: ArrayBuffer }

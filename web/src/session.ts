@@ -8,7 +8,7 @@
 
 import { unlessAborted } from "./abort.ts";
 import { decide, type Diagnosis, type Facts } from "./diagnosis.ts";
-import type { Bindings, Engine } from "./engine.ts";
+import type { Bindings, DeviceFacts, Engine } from "./engine.ts";
 import { asMaetokError, MaetokError } from "./errors.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import { type ModelSummary, type Picture, previewEvery, type Progress, type Reply, type Request, type SampleRequest, type Timing, unreachable, type Wanted } from "./protocol.ts";
@@ -21,6 +21,9 @@ export interface Surroundings {
   loadBindings: (onBytes: (bytes: number) => void) => Promise<Bindings>;
   /** Size of the engine's file in bytes. */
   engineBytes: number;
+  /** What was kept of an adapter's self-test. Neither rejects. */
+  recall: (adapter: string) => Promise<string | undefined>;
+  keep: (adapter: string, text: string) => Promise<void>;
   /** Lets waiting messages in. */
   breathe: () => Promise<void>;
   now: () => number;
@@ -29,10 +32,17 @@ export interface Surroundings {
 /** Progress is reported at most this often, in milliseconds. */
 const REPORT_EVERY = 100;
 
+/** A row of the diagnosis. */
+const SELF_TEST = "Self-test of the kernels";
+
 export class Session {
   readonly #outside: Surroundings;
   readonly #running = new Map<number, AbortController>();
   #diagnosis: Diagnosis | null = null;
+  /** The adapter by all its names. */
+  #adapter = "";
+  #refused: string[] = [];
+  #retest = false;
   /** The question under way: a new worker's first request may overtake the answer. Never rejects. */
   #diagnosing: Promise<unknown> = Promise.resolve();
   #bindings: Bindings | null = null;
@@ -40,6 +50,12 @@ export class Session {
   #loading: Promise<Bindings> | null = null;
   /** Made once: a WebGPU runtime cannot be made twice, and a failed load does not harm it. */
   #engine: Engine | null = null;
+  /** The same on its way. */
+  #opening: Promise<Engine> | null = null;
+  /** The engine tries its kernels, and hears for itself what the graphics processor refuses. */
+  testing = false;
+  /** The engine compiles ahead, and can do nothing else. Never rejects. */
+  #warming: Promise<unknown> | null = null;
   /** Address of the manifest whose model is on the engine. */
   #loaded: string | null = null;
   /** The end of the queue for the engine. Never rejects. */
@@ -77,17 +93,32 @@ export class Session {
   crash(thrown: unknown): void {
     const panic = this.#bindings?.lastPanic();
     const found = asMaetokError(thrown, panic);
-    const error = new MaetokError(found.code, found.message, found.advice, true).detail();
+    const error = { ...found.detail(), fatal: true };
     // With nothing under way the page still has to hear of it: request 0 is nobody's.
     const ids = this.#running.size > 0 ? [...this.#running.keys()] : [0];
     this.#running.clear();
     for (const id of ids) this.#outside.post({ kind: "error", id, error });
   }
 
+  /** The graphics processor refused a kernel that the self-test did not try. */
+  refuse(kernel: string, why: string): void {
+    this.crash(
+      new MaetokError(
+        "kernel",
+        `The run failed: the graphics processor refuses the kernel ${kernel} (${why}).`,
+        "The engine has been restarted and does without it if it can: try again, or choose the CPU engine above.",
+        true,
+        `${kernel}: ${why}`,
+      ),
+    );
+  }
+
   async #answer(request: Exclude<Request, { kind: "cancel" }>, signal: AbortSignal): Promise<Reply> {
     const { id } = request;
     switch (request.kind) {
       case "diagnose":
+        this.#refused = request.refused;
+        this.#retest = request.retest;
         return { kind: "diagnosis", id, diagnosis: await this.#diagnose(request.wanted) };
       case "describe":
         return { kind: "model", id, model: await this.#describe(request.manifest, signal) };
@@ -115,7 +146,13 @@ export class Session {
   }
 
   #diagnose(wanted: Wanted): Promise<Diagnosis> {
-    const asking = this.#outside.gather().then((facts) => (this.#diagnosis = decide(facts, wanted)));
+    const asking = this.#outside.gather().then((facts) => {
+      const { vendor = "", architecture = "", device = "", description = "" } = facts.adapter ?? {};
+      this.#adapter = [vendor, architecture, device, description].join(", ");
+      this.#diagnosis = decide(facts, wanted);
+      if (this.#retest && this.#diagnosis.engine === "webgpu") this.#check(true, "will be repeated with the next picture");
+      return this.#diagnosis;
+    });
     this.#diagnosing = asking.catch(() => {});
     return asking;
   }
@@ -194,38 +231,69 @@ export class Session {
     // One failing download ends the others, so that none goes on behind an error message.
     const group = new AbortController();
     const both = AbortSignal.any([signal, group.signal]);
-    const parts = [
-      unlessAborted(both, this.#loadBindings(onBytes)),
-      ...manifest.needed.map((file) => fetchFile(file, url, source, both, onBytes)),
-    ] as const;
-    let bindings: Bindings;
-    let files: Uint8Array[];
+    const code = this.#loadBindings(onBytes);
+    const files = manifest.needed.map((file) => fetchFile(file, url, source, both, onBytes));
+    // The device is opened and compiles while the weights are on their way.
+    const opened = code.then((bindings) => this.#openOnce(bindings, chosen));
+    let arrived = false;
+    const warmed = opened.then(async (engine) => {
+      const configs = await Promise.all(manifest.configs.map((config) => files[manifest.needed.indexOf(config)]!));
+      if (!arrived) await this.#warmUp(engine, manifest.text, configs);
+    });
+    // Whoever waits for one of them hears of its failure; a failure to compile ahead comes again in earnest.
+    opened.catch(() => {});
+    warmed.catch(() => {});
+    const parts = [unlessAborted(both, code), ...files] as const;
+    let bytes: Uint8Array[];
     try {
-      const [first, ...rest] = await Promise.all(parts);
-      [bindings, files] = [first as Bindings, rest as Uint8Array[]];
+      [, ...bytes] = (await Promise.all(parts)) as [Bindings, ...Uint8Array[]];
     } catch (error) {
       group.abort();
       await Promise.allSettled(parts);
       throw error;
     }
+    arrived = true;
     this.#progress(id, { phase: "load" });
     await this.#outside.breathe();
-    this.#engine ??= await this.#open(bindings, chosen);
+    const engine = await unlessAborted(signal, opened);
+    await unlessAborted(signal, this.#warming ?? Promise.resolve());
     this.#loaded = null;
-    this.#engine.load(manifest.text, manifest.needed.map((file) => file.path), files);
+    engine.load(manifest.text, manifest.needed.map((file) => file.path), bytes);
     this.#loaded = url;
-    return this.#engine;
+    return engine;
+  }
+
+  /** The engine on its device; who asks while it is opened waits for the same. */
+  #openOnce(bindings: Bindings, chosen: "webgpu" | "cpu"): Promise<Engine> {
+    this.#opening ??= this.#open(bindings, chosen).then(
+      (engine) => (this.#engine = engine),
+      (error: unknown) => {
+        this.#opening = null;
+        throw error;
+      },
+    );
+    return this.#opening;
+  }
+
+  /** Compiles ahead, once, on a graphics processor. */
+  #warmUp(engine: Engine, manifest: string, configs: Uint8Array[]): Promise<unknown> {
+    if (facts(engine).kind !== "wgpu") return Promise.resolve();
+    this.#warming ??= engine.warmUp(manifest, configs).catch(() => {});
+    return this.#warming;
   }
 
   /** Opens the device. A WebGPU that looked well and does not open is no reason to refuse the picture. */
   async #open(bindings: Bindings, chosen: "webgpu" | "cpu"): Promise<Engine> {
+    if (chosen === "cpu") return await bindings.createEngine("cpu", undefined, []);
     try {
-      const engine = await bindings.createEngine(chosen);
-      if (chosen === "webgpu") this.#tellOfKernels(engine);
+      const kept = this.#retest ? undefined : await this.#outside.recall(this.#adapter);
+      this.testing = true;
+      const engine = await bindings.createEngine("webgpu", kept, this.#refused);
+      await this.#learn(engine, kept);
       return engine;
     } catch (thrown) {
       // After a trap this instance is of no use for the CPU either.
-      if (chosen === "cpu" || !this.#diagnosis || thrown instanceof WebAssembly.RuntimeError) throw thrown;
+      if (!this.#diagnosis || thrown instanceof WebAssembly.RuntimeError) throw thrown;
       const cause = asMaetokError(thrown).message.replace(/\.$/, "");
       this.#diagnosis = {
         ...this.#diagnosis,
@@ -236,18 +304,26 @@ export class Session {
         advice: "Updating the browser or the graphics driver may help.",
       };
       this.#outside.post({ kind: "diagnosis", id: 0, diagnosis: this.#diagnosis });
-      return await bindings.createEngine("cpu");
+      return await bindings.createEngine("cpu", undefined, []);
+    } finally {
+      this.testing = false;
     }
   }
 
   /** The engine tried its kernels when it opened the device; what it left out costs speed, and people should know. */
-  #tellOfKernels(engine: Engine): void {
-    if (!this.#diagnosis) return;
-    const faults = (JSON.parse(engine.device()) as { disabled_kernels: string[] }).disabled_kernels;
-    const value = faults.length === 0 ? "all gave the right numbers" : `left out, slower operations take their place: ${faults.join("; ")}`;
-    const checks = [...this.#diagnosis.checks, { name: "Self-test of the kernels", ok: faults.length === 0, value }];
-    this.#diagnosis = { ...this.#diagnosis, checks };
+  async #learn(engine: Engine, kept: string | undefined): Promise<void> {
+    const { disabled_kernels: faults, self_test: test } = facts(engine);
+    if (!test || !this.#diagnosis) return;
+    if (test.text !== kept) await this.#outside.keep(this.#adapter, test.text);
+    const found = faults.length === 0 ? "all gave the right numbers" : `left out, slower operations take their place: ${faults.join("; ")}`;
+    this.#check(faults.length === 0, `${found} (${test.remembered ? "remembered" : "tested now"})`);
     this.#outside.post({ kind: "diagnosis", id: 0, diagnosis: this.#diagnosis });
+  }
+
+  /** Puts what is known of the self-test into the diagnosis. */
+  #check(ok: boolean, value: string): void {
+    const others = this.#diagnosis!.checks.filter(({ name }) => name !== SELF_TEST);
+    this.#diagnosis = { ...this.#diagnosis!, checks: [...others, { name: SELF_TEST, ok, value }] };
   }
 
   async #generate(id: number, url: string, request: SampleRequest, signal: AbortSignal): Promise<Reply> {
@@ -307,6 +383,10 @@ export class Session {
     made.free();
     return { kind: "reconstructed", id, result: { original, reconstruction, psnr, ssim, numbers, notices, ms } };
   }
+}
+
+function facts(engine: Engine): DeviceFacts {
+  return JSON.parse(engine.device()) as DeviceFacts;
 }
 
 /** Copied out of whatever it lies in, so that it can be handed over. */

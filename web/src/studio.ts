@@ -38,10 +38,17 @@ export class MaetokStudio extends HTMLElement {
     const say = (words: string) => {
       status.textContent = words;
     };
-    const machine = new Machine(wanted, (choice) => {
-      client.restart(choice);
-      void this.#diagnose(parts);
-    });
+    const machine = new Machine(
+      wanted,
+      (choice) => {
+        client.restart(choice);
+        void this.#diagnose(parts);
+      },
+      () => {
+        client.retest();
+        void this.#diagnose(parts);
+      },
+    );
     const notice = new Notice(machine.summary);
     const generate = new Generate(client, this.#src, say);
     const reconstruct = new Reconstruct(client, this.#src, say);

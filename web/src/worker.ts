@@ -3,6 +3,7 @@
 import { gather } from "./diagnosis.ts";
 import { loadBindings, WASM_BYTES } from "./engine.ts";
 import { MaetokError } from "./errors.ts";
+import { keep, recall } from "./memory.ts";
 import { type Request, transferables } from "./protocol.ts";
 import { Session } from "./session.ts";
 import { browserSource } from "./weights.ts";
@@ -31,6 +32,8 @@ const session = new Session({
   source: browserSource,
   loadBindings,
   engineBytes: WASM_BYTES,
+  recall,
+  keep,
   breathe: () =>
     new Promise((resume) => {
       wake.push(resume);
@@ -47,23 +50,43 @@ scope.addEventListener("unhandledrejection", (event) => session.crash(event.reas
 
 /**
  * Makes a failing GPU heard. On the web Burn and wgpu only log an invalid shader or a lost device, and the run would go
- * on with zeros: a wrong picture that nobody notices.
+ * on with zeros: a wrong picture that nobody notices. Or they panic, which tells nobody what it was.
  */
 function watchGpu(): void {
-  const prototype = globalThis.GPUAdapter?.prototype;
-  if (!prototype) return;
-  const request = prototype.requestDevice;
-  prototype.requestDevice = async function (descriptor) {
+  const adapter = globalThis.GPUAdapter?.prototype;
+  const device = globalThis.GPUDevice?.prototype;
+  if (!adapter || !device) return;
+  const request = adapter.requestDevice;
+  adapter.requestDevice = async function (descriptor) {
     const device = await request.call(this, descriptor);
-    device.addEventListener("uncapturederror", (event) => fail(`the graphics processor reported: ${event.error.message}`));
+    device.addEventListener("uncapturederror", (event) => {
+      // wgpu listens too, and would panic.
+      event.stopImmediatePropagation();
+      fail(`the graphics processor reported: ${event.error.message}`);
+    });
     void device.lost.then((info) => {
       if (info.reason !== "destroyed") fail(`the graphics processor was lost: ${info.message || "no reason given"}`);
     });
     return device;
   };
+  const create = device.createComputePipeline;
+  device.createComputePipeline = function (descriptor) {
+    if (session.testing) return create.call(this, descriptor);
+    this.pushErrorScope("validation");
+    this.pushErrorScope("internal");
+    const pipeline = create.call(this, descriptor);
+    for (const answer of [this.popErrorScope(), this.popErrorScope()]) {
+      // The engine labels each with its kernel's name.
+      void answer.then((error) => error && session.refuse(descriptor.label ?? "", firstLine(error.message)), () => {});
+    }
+    return pipeline;
+  };
 }
 
 function fail(cause: string): void {
-  const [line] = cause.split("\n");
-  session.crash(new MaetokError("device", `The run failed: ${line}.`, "The engine has been restarted: try again, or choose the CPU engine above."));
+  session.crash(new MaetokError("device", `The run failed: ${firstLine(cause)}.`, "The engine has been restarted: try again, or choose the CPU engine above."));
+}
+
+function firstLine(text: string): string {
+  return text.split("\n")[0]!.replace(/\.$/, "");
 }

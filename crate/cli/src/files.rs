@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 use maetok::checkpoint::{ModelFiles, Weights, write_atomically};
-use maetok::device::{self, DeviceChoice, DeviceInfo};
+use maetok::device::{DeviceChoice, DeviceInfo};
 use maetok::image::RgbImage;
 use maetok::pipeline::Pipeline;
 use maetok::train::Devices;
 use maetok::{Device, Error, image};
+
+use crate::remembered;
 
 /// Most bytes of a picture, a recipe or a model card, and of whatever does not say how long it is.
 pub const SMALL: u64 = 256 << 20;
@@ -89,9 +91,14 @@ pub fn model_files(named: Option<&Path>) -> Result<ModelFiles> {
     Ok(ModelFiles::from_folder(&model_folder(named)?)?)
 }
 
-/// Opens the device asked for.
+/// Opens the device asked for. What its kernels' self-test found out before is remembered.
 pub fn device(choice: DeviceChoice) -> Result<(Device, DeviceInfo)> {
-    pollster::block_on(device::open(choice)).map_err(no_device)
+    pollster::block_on(remembered::open(choice, false)).map_err(no_device)
+}
+
+/// [`device`], with the kernels tested anew.
+pub fn device_tested(choice: DeviceChoice) -> Result<(Device, DeviceInfo)> {
+    pollster::block_on(remembered::open(choice, true)).map_err(no_device)
 }
 
 /// Opens the devices of a training run; returns them with their names for people.

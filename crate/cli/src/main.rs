@@ -11,6 +11,7 @@ mod interrupt;
 mod progress;
 mod reconstruct;
 mod refusal;
+mod remembered;
 mod sample;
 mod sampling;
 #[cfg(feature = "remote")]

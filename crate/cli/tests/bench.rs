@@ -4,7 +4,12 @@ mod common;
 #[path = "common/tiny_model.rs"]
 mod tiny_model;
 
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
 use common::{name, program, refused, succeeded, text};
+use maetok::kernels::{Check, Family, Verdict};
 use serde_json::Value;
 use tiny_model::write_model;
 
@@ -68,4 +73,59 @@ fn what_makes_no_sense_is_refused() {
         refused(&["bench", "weights", "--pictures", "0"]).contains("pictures is 0, but it must be a number from 1")
     );
     assert!(refused(&["bench", "random", "--blocks", "0", "--out", "x"]).contains("depth"));
+}
+
+/// The device as `bench` tells it, with `cache` as the user's cache directory; nothing where there is none.
+fn tested(cache: &Path, more: &[&str]) -> Option<Value> {
+    let arguments = ["bench", "kernels", "--device", "wgpu", "--kernels", "plain", "--layer", "4x4x4", "--runs", "1"];
+    let mut command = program(&[&arguments[..], &["--json"], more].concat());
+    let output = command.env("XDG_CACHE_HOME", cache).output().expect("starts");
+    if text(&output.stderr).contains("There is no GPU adapter that wgpu can use here") {
+        let required = std::env::var_os("MAETOK_REQUIRE_GPU").is_some_and(|v| v == "1");
+        assert!(!required, "MAETOK_REQUIRE_GPU=1, but there is no adapter");
+        return None;
+    }
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    Some(found["device"].clone())
+}
+
+#[test]
+fn an_adapter_is_tested_once_and_what_it_fails_at_is_remembered() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let cache = dir.path().join("not there yet");
+    let Some(first) = tested(&cache, &[]) else {
+        writeln!(std::io::stderr(), "SKIPPED: what is remembered of an adapter, because there is none")
+            .expect("stderr");
+        return;
+    };
+    let tested = |cache: &Path, more: &[&str]| tested(cache, more).expect("it was there before");
+    let remembered = |device: &Value| device["self_test"]["remembered"].as_bool().expect("a self-test");
+    assert!(!remembered(&first), "{first}");
+    assert!(remembered(&tested(&cache, &[])));
+    assert!(!remembered(&tested(&cache, &["--self-test"])), "asked for");
+
+    let files: Vec<_> =
+        fs::read_dir(cache.join("maetok")).expect("a folder").map(|file| file.unwrap().path()).collect();
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    let whole = fs::read_to_string(file).expect("text");
+    for spoilt in ["", "nonsense", &whole[1..], &format!("{whole}attention: no\n")] {
+        fs::write(file, spoilt).expect("written");
+        let again = tested(&cache, &[]);
+        assert!(!remembered(&again) && again["disabled_kernels"] == first["disabled_kernels"], "{spoilt}: {again}");
+        assert_eq!(fs::read_to_string(file).expect("text"), whole, "kept anew");
+    }
+
+    let fault = Some("number 3 is NaN, not 0.5".to_owned());
+    let verdict = Verdict { faults: vec![Check { family: Family::NormRows, fault }], tiles: None };
+    let adapter = first["self_test"]["adapter"].as_str().expect("a name");
+    fs::write(file, verdict.text(adapter)).expect("written");
+    let again = tested(&cache, &[]);
+    assert!(remembered(&again));
+    assert_eq!(again["disabled_kernels"], serde_json::json!(["layer_norm_rows: number 3 is NaN, not 0.5"]));
+
+    // A cache that cannot be written costs a test at each start, no more.
+    let taken = dir.path().join("a file");
+    fs::write(&taken, "").expect("written");
+    assert!(!remembered(&tested(&taken, &[])) && !remembered(&tested(&taken, &[])));
 }

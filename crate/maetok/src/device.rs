@@ -11,7 +11,7 @@ use std::str::FromStr;
 use burn::tensor::Device;
 use serde::Serialize;
 
-use crate::kernels::{self, Check};
+use crate::kernels::{self, Check, Verdict};
 use crate::{Error, Result};
 
 /// What the caller asks for.
@@ -93,26 +93,60 @@ pub struct DeviceInfo {
     pub reason: String,
     /// Kernels of ours that failed their self-test here, by name, each with what was wrong; plain ops take their place.
     pub disabled_kernels: Vec<String>,
+    /// Where that is from; `None` where there was nothing to test.
+    pub self_test: Option<SelfTest>,
+}
+
+/// How the kernels were tested.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SelfTest {
+    /// At an earlier start; otherwise now.
+    pub remembered: bool,
+    /// Which adapter, in the words of its driver.
+    pub adapter: String,
+    /// What [`Past::recall`] may give when this adapter is opened again.
+    pub text: String,
+}
+
+/// Gives the [`text`](SelfTest::text) that was kept of an [`adapter`](SelfTest::adapter).
+pub type Recall<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// What is known from before a device is opened. By default, nothing.
+#[derive(Clone, Copy, Default)]
+pub struct Past<'a> {
+    /// Whatever it gives, a text that does not belong to the adapter and to these very kernels means testing again.
+    pub recall: Option<&'a Recall<'a>>,
+    /// Kernels that the device refused after their self-test, `NAME: WHY` each. They are left out.
+    pub refused: &'a [String],
 }
 
 impl DeviceInfo {
     /// A device on which nothing had to be tested.
     pub(crate) fn new(kind: &'static str, name: &str, backend: &str, reason: &str) -> Self {
         let [name, backend, reason] = [name, backend, reason].map(str::to_owned);
-        Self { kind, name, backend, software: false, reason, disabled_kernels: Vec::new() }
+        Self { kind, name, backend, software: false, reason, disabled_kernels: Vec::new(), self_test: None }
     }
 }
 
-/// Opens a device. Ask once per process: a wgpu runtime cannot be made twice.
+/// [`open_again`] without a past.
+///
+/// # Errors
+/// As there.
+pub async fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo)> {
+    open_again(choice, Past::default()).await
+}
+
+/// Opens a device. Ask once per process: a wgpu runtime cannot be made twice. The kernels are tested, unless `past` knows
+/// how that ended; [`DeviceInfo::self_test`] is for the next time.
 ///
 /// # Errors
 /// [`Error::Device`] if what is asked for is not there or does not answer; `Auto` and `Cpu` always are.
-pub async fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo)> {
+pub async fn open_again(choice: DeviceChoice, past: Past<'_>) -> Result<(Device, DeviceInfo)> {
     match choice {
         DeviceChoice::Cpu => Ok(cpu("asked for")),
         DeviceChoice::Wgpu => {
-            let (device, info) = wgpu().await?;
-            Ok((device.clone(), tested(&device, info).await))
+            let found = wgpu().await?;
+            Ok(tested(found, past).await)
         }
         #[cfg(feature = "cuda")]
         DeviceChoice::Cuda(number) => cuda(number),
@@ -121,8 +155,10 @@ pub async fn open(choice: DeviceChoice) -> Result<(Device, DeviceInfo)> {
         #[cfg(feature = "libtorch")]
         DeviceChoice::Libtorch => Ok((libtorch(), DeviceInfo::new("cpu", "CPU", "libtorch", "asked for"))),
         DeviceChoice::Auto => Ok(match wgpu().await {
-            Ok((device, info)) if !info.software => (device.clone(), tested(&device, info).await),
-            Ok((_, info)) => cpu(&format!("the only GPU adapter, {}, is emulated on the CPU and slower", info.name)),
+            Ok(found) if !found.info.software => tested(found, past).await,
+            Ok(Found { info, .. }) => {
+                cpu(&format!("the only GPU adapter, {}, is emulated on the CPU and slower", info.name))
+            }
             Err(error) => cpu(&error.to_string()),
         }),
     }
@@ -156,24 +192,46 @@ fn cpu(reason: &str) -> (Device, DeviceInfo) {
     (Device::flex(), DeviceInfo::new("cpu", "CPU (SIMD)", "flex", reason))
 }
 
-async fn wgpu() -> Result<(Device, DeviceInfo)> {
-    let (device, setup) =
-        Device::wgpu_options().init_with_setup_async().await.map_err(|e| Error::Device { reason: e.to_string() })?;
-    let adapter = setup.adapter.get_info();
-    let software = adapter.device_type == wgpu::DeviceType::Cpu
-        || ["swiftshader", "llvmpipe", "lavapipe", "basic render"]
-            .iter()
-            .any(|name| adapter.name.to_lowercase().contains(name));
-    let backend = adapter.backend.to_string();
-    let info = DeviceInfo::new("wgpu", &adapter.name, &backend, "a GPU adapter was found");
-    Ok((device, DeviceInfo { software, ..info }))
+/// A wgpu device, as it was found.
+struct Found {
+    device: Device,
+    /// What it stands on.
+    gpu: wgpu::Device,
+    info: DeviceInfo,
+    adapter: String,
 }
 
-/// Tries our kernels on a device before anybody relies on them.
-async fn tested(device: &Device, info: DeviceInfo) -> DeviceInfo {
-    let checks = kernels::self_test(device, !info.software).await;
+async fn wgpu() -> Result<Found> {
+    let (device, setup) =
+        Device::wgpu_options().init_with_setup_async().await.map_err(|e| Error::Device { reason: e.to_string() })?;
+    let wgpu::AdapterInfo { name, vendor, device: model, device_type, driver, driver_info, backend, .. } =
+        setup.adapter.get_info();
+    let software = device_type == wgpu::DeviceType::Cpu
+        || ["swiftshader", "llvmpipe", "lavapipe", "basic render"].iter().any(|it| name.to_lowercase().contains(it));
+    let info = DeviceInfo::new("wgpu", &name, &backend.to_string(), "a GPU adapter was found");
+    // In browsers most of it is empty: the page knows more, and keeps what it remembers apart by that.
+    let adapter = format!("{name}, {vendor}:{model}, {driver} {driver_info}, {backend}");
+    Ok(Found { device, gpu: setup.device, info: DeviceInfo { software, ..info }, adapter })
+}
+
+/// Tries our kernels on a device before anybody relies on them, or remembers how that ended.
+async fn tested(found: Found, past: Past<'_>) -> (Device, DeviceInfo) {
+    let Found { device, gpu, info, adapter } = found;
+    let hardware = !info.software;
+    let kept = past.recall.and_then(|recall| recall(&adapter));
+    let known = kept.and_then(|text| Verdict::recalled(&text, &adapter));
+    let remembered = known.is_some();
+    let verdict = match known {
+        None => kernels::examine(&device, hardware, &gpu).await,
+        known => known,
+    };
+    let Some(mut verdict) = verdict else { return (device, info) };
+    verdict.refuse(past.refused, hardware);
+    verdict.take_effect(&device, hardware);
     let fault = |check: &Check| Some(format!("{}: {}", check.family.name(), check.fault.as_ref()?));
-    DeviceInfo { disabled_kernels: checks.iter().filter_map(fault).collect(), ..info }
+    let disabled_kernels = verdict.faults.iter().filter_map(fault).collect();
+    let text = verdict.text(&adapter);
+    (device, DeviceInfo { disabled_kernels, self_test: Some(SelfTest { remembered, adapter, text }), ..info })
 }
 
 #[cfg(test)]

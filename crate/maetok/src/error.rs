@@ -89,6 +89,14 @@ pub enum Error {
         /// A sentence without its full stop.
         reason: String,
     },
+    /// A kernel of ours that the device does not run.
+    #[error("The device refuses the kernel {kernel}: {reason}.")]
+    Kernel {
+        /// Its name.
+        kernel: &'static str,
+        /// What the driver said.
+        reason: String,
+    },
     /// A training folder or a training run that cannot be used.
     #[error("{problem}.")]
     Training {
@@ -115,7 +123,19 @@ impl Error {
             Error::Checksum { .. } => "checksum",
             Error::Io { .. } => "io",
             Error::Device { .. } => "device",
+            Error::Kernel { .. } => "kernel",
             Error::Training { .. } => "training",
+        }
+    }
+
+    /// What a device said when a result could not be read: [`Error::Kernel`] if it names a kernel of ours, as CubeCL
+    /// does natively; otherwise [`Error::Device`].
+    pub(crate) fn of_device(said: &dyn std::fmt::Display) -> Self {
+        let reason = said.to_string();
+        let named = |kernel: &&&maetok_shaders::Kernel| reason.contains(&format!("`{}`", kernel.name));
+        match maetok_shaders::ALL.iter().find(named) {
+            Some(kernel) => Error::Kernel { kernel: kernel.name, reason },
+            None => Error::Device { reason },
         }
     }
 

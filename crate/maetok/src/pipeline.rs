@@ -1,5 +1,6 @@
 //! Load, sample, encode, decode, reconstruct: what the page, the command line and every other front call.
 
+use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
@@ -157,25 +158,58 @@ impl Pipeline {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_as(files: &ModelFiles, device: &Device, weights: Weights) -> Result<Self> {
-        let manifest = files.manifest.clone();
-        let config = TokenizerConfig::from_json(files.file(&manifest.tokenizer.config)?)?;
+        let Manifest { tokenizer, generator, .. } = &files.manifest;
+        let generator = generator.as_ref().map(|entry| files.file(&entry.config)).transpose()?;
+        Self::build(&files.manifest, files.file(&tokenizer.config)?, generator, Some((files, weights)), device)
+    }
+
+    /// Lets `device` compile what a picture needs, while the weights are on their way: a step and a decoding of the same
+    /// networks with one block each and weights of zeros. `configs` are the tokenizer's `config.json` and the generator's.
+    ///
+    /// # Errors
+    /// If a configuration is wrong, or the device fails.
+    pub async fn warm_up(manifest: &Manifest, configs: &[Vec<u8>], device: &Device) -> Result<()> {
+        let Some((tokenizer, generator)) = configs.split_first() else { return Ok(()) };
+        let generator = generator.first().map(Vec::as_slice);
+        let pipeline = Self::build(manifest, tokenizer, generator, None, device)?;
+        if pipeline.has_generator() {
+            let mut run = pipeline.start(SampleRequest::default())?;
+            if let Some(step) = pipeline.step(&mut run).await? {
+                pipeline.preview(&step).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The networks of two `config.json`, with the weights of `files`; without, with one block each, of zeros.
+    fn build(
+        manifest: &Manifest,
+        tokenizer: &[u8],
+        generator: Option<&[u8]>,
+        files: Option<(&ModelFiles, Weights)>,
+        device: &Device,
+    ) -> Result<Self> {
+        let mut config = TokenizerConfig::from_json(tokenizer)?;
         if config.image_size != manifest.image_size {
             let got = format!("{} pixels", config.image_size);
             return Err(Error::config("image_size", got, format!("the {} of the manifest", manifest.image_size)));
         }
-        let tokenizer = config.init(device)?;
-        let tokenizer = checkpoint::load_as(tokenizer, &shards(files, &manifest.tokenizer)?, weights)?.0.settled();
-        let generator = match &manifest.generator {
-            Some(entry) => {
-                let generator_config = GeneratorConfig::from_json(files.file(&entry.config)?)?;
-                check_fit(&config, &generator_config, &manifest)?;
-                let generator = generator_config.init(device)?;
-                let generator = checkpoint::load_as(generator, &shards(files, entry)?, weights)?.0;
-                Some((generator, generator_config))
+        if files.is_none() {
+            (config.encoder.depth, config.decoder.depth) = (1, 1);
+        }
+        let tokenizer = filled(config.init(device)?, files, &manifest.tokenizer)?.settled();
+        let generator = match (&manifest.generator, generator) {
+            (Some(entry), Some(json)) => {
+                let mut generator_config = GeneratorConfig::from_json(json)?;
+                check_fit(&config, &generator_config, manifest)?;
+                if files.is_none() {
+                    generator_config = generator_config.with_depth(1);
+                }
+                Some((filled(generator_config.init(device)?, files, entry)?, generator_config))
             }
-            None => None,
+            _ => None,
         };
-        Ok(Self { manifest, tokenizer, config, generator, device: device.clone() })
+        Ok(Self { manifest: manifest.clone(), tokenizer, config, generator, device: device.clone() })
     }
 
     /// What the model folder says of itself.
@@ -443,8 +477,11 @@ impl Pipeline {
     }
 }
 
-fn shards<'a>(files: &'a ModelFiles, entry: &ModelEntry) -> Result<Vec<&'a [u8]>> {
-    entry.weights.iter().map(|path| files.file(path)).collect()
+/// The network with the weights of an entry, or of zeros.
+fn filled<M: Module>(network: M, files: Option<(&ModelFiles, Weights)>, entry: &ModelEntry) -> Result<M> {
+    let Some((files, weights)) = files else { return Ok(checkpoint::blank(network)) };
+    let shards: Vec<&[u8]> = entry.weights.iter().map(|path| files.file(path)).collect::<Result<_>>()?;
+    Ok(checkpoint::load_as(network, &shards, weights)?.0)
 }
 
 fn check_fit(tokenizer: &TokenizerConfig, generator: &GeneratorConfig, manifest: &Manifest) -> Result<()> {
@@ -461,13 +498,31 @@ fn check_fit(tokenizer: &TokenizerConfig, generator: &GeneratorConfig, manifest:
 }
 
 async fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    let data = tensor.into_data_async().await.map_err(|e| Error::Device { reason: e.to_string() })?;
-    data.convert::<f32>().try_to_vec().map_err(|e| Error::Device { reason: e.to_string() })
+    let data = tensor.into_data_async().await.map_err(|e| Error::of_device(&e))?;
+    data.convert::<f32>().try_to_vec().map_err(|e| Error::of_device(&e))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn warming_up_needs_no_weights_and_does_what_a_picture_does() {
+        let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/models/toon-128");
+        let files = ModelFiles::from_folder(&models).unwrap();
+        let generator = &files.manifest.generator.as_ref().unwrap().config;
+        let configs = [&files.manifest.tokenizer.config, generator].map(|path| files.file(path).unwrap().to_vec());
+        for maetok_tests::TestDevice { device, label, .. } in maetok_tests::devices() {
+            let before = crate::kernels::launches();
+            pollster::block_on(Pipeline::warm_up(&files.manifest, &configs, &device)).unwrap();
+            let launched = crate::kernels::launches() - before;
+            assert_eq!(launched > 10, label != "cpu", "{launched} dispatches on {label}");
+        }
+        let [tokenizer, _] = configs;
+        let wrong = [tokenizer, b"{}".to_vec()];
+        let error = pollster::block_on(Pipeline::warm_up(&files.manifest, &wrong, &Device::flex())).unwrap_err();
+        assert_eq!(error.code(), "config");
+    }
 
     /// Modulations come from a table that is made anew every 25 steps; asked for one by one they give the same latents.
     #[test]

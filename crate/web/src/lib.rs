@@ -15,7 +15,7 @@ use std::cell::RefCell;
 
 use js_sys::{Function, Uint8Array, Uint8ClampedArray};
 use maetok::checkpoint::{Manifest, ModelFiles};
-use maetok::device::{DeviceChoice, DeviceInfo};
+use maetok::device::{DeviceChoice, DeviceInfo, Past, open_again};
 use maetok::pipeline::{Pipeline, SampleRun};
 use maetok::{Device, Error, bench, image};
 use wasm_bindgen::prelude::*;
@@ -69,17 +69,34 @@ impl Engine {
     /// caller has asked the adapter what it can do before
     /// (`web/src/diagnosis.ts`): Burn 0.22.1 panics on an adapter without `timestamp-query`.
     ///
+    /// Its kernels are tested, unless `remembered` is the `self_test.text` that [`Engine::device`] gave when the same
+    /// adapter was opened before. `refused` are kernels that the device refused since, `NAME: WHY`.
+    ///
     /// # Errors
     /// Code `setting` for another word, `device` if the device does not open.
-    pub async fn create(kind: &str) -> Result<Engine, JsValue> {
+    pub async fn create(kind: &str, remembered: Option<String>, refused: Vec<String>) -> Result<Engine, JsValue> {
         let choice: DeviceChoice = kind.parse().map_err(throw)?;
-        let (device, info) = maetok::device::open(choice).await.map_err(throw)?;
+        let recall = |_: &str| remembered.clone();
+        let past = Past { recall: Some(&recall), refused: &refused };
+        let (device, info) = open_again(choice, past).await.map_err(throw)?;
         Ok(Engine { device, info, pipeline: None })
     }
 
-    /// The device as JSON: `{ kind, name, backend, software, reason, disabled_kernels }`.
+    /// The device as JSON: `{ kind, name, backend, software, reason, disabled_kernels, self_test }`.
     pub fn device(&self) -> String {
         serde_json::json!(self.info).to_string()
+    }
+
+    /// Lets the device compile what pictures of a model need: its `manifest.json`, and the `config.json` of tokenizer and
+    /// generator. For as long as the weights are on their way.
+    ///
+    /// # Errors
+    /// Codes `manifest`, `config`; `device` if the GPU fails.
+    #[wasm_bindgen(js_name = warmUp)]
+    pub async fn warm_up(&self, manifest: &str, configs: Vec<Uint8Array>) -> Result<(), JsValue> {
+        let manifest = Manifest::parse(manifest.as_bytes()).map_err(throw)?;
+        let configs: Vec<Vec<u8>> = configs.iter().map(Uint8Array::to_vec).collect();
+        Pipeline::warm_up(&manifest, &configs, &self.device).await.map_err(throw)
     }
 
     /// Loads a model: its `manifest.json` and the files it names, `paths[i]` with the bytes `contents[i]`.

@@ -14,13 +14,16 @@ export class Machine {
   readonly #badge = h("span", { class: "badge" }, "…");
   readonly #words = h("p", { class: "reason" }, "Looking at what this browser can do…");
   readonly #checks = h("table", { class: "checks" });
+  readonly #again = h("button", { type: "button" }, "Test the kernels again");
   readonly #choice = h("select", { id: "device" }, ...CHOICES.map(([value, label]) => h("option", { value }, label)));
   /** Opens the details. Always there, so the focus can go to it. */
   readonly summary = h("summary", {}, "Details and choice");
   readonly element: HTMLElement;
 
-  constructor(wanted: Wanted, choose: (wanted: Wanted) => void) {
+  constructor(wanted: Wanted, choose: (wanted: Wanted) => void, retest: () => void) {
     this.#choice.value = wanted;
+    this.#again.addEventListener("click", retest);
+    this.#again.hidden = true;
     this.#choice.addEventListener("change", () => choose(this.#choice.value as Wanted));
     this.element = h(
       "section",
@@ -31,7 +34,7 @@ export class Machine {
         "details",
         {},
         this.summary,
-        h("div", { class: "inner" }, h("label", { for: "device" }, "Engine ", this.#choice), this.#checks),
+        h("div", { class: "inner" }, h("label", { for: "device" }, "Engine ", this.#choice), this.#checks, this.#again),
       ),
     );
   }
@@ -50,6 +53,7 @@ export class Machine {
     this.#words.replaceChildren(reason, advice ? h("span", { class: "advice" }, ` ${advice}`) : "");
     const webgpu = this.#choice.querySelector<HTMLOptionElement>("option[value=webgpu]");
     if (webgpu) webgpu.disabled = !webgpuUsable;
+    this.#again.hidden = engine !== "webgpu";
     this.#checks.replaceChildren(
       h("caption", {}, "What was found"),
       h("tbody", {}, ...checks.map(({ name, ok, value }) => h("tr", {}, h("td", { class: ok ? "yes" : "no" }, ok ? "✓" : "–"), h("th", { scope: "row" }, ...breakable(name)), h("td", {}, value)))),

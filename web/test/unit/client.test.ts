@@ -119,3 +119,16 @@ it("ends its worker with the page's element", async () => {
   await expect(running).rejects.toMatchObject({ code: "cancelled" });
   expect(ports[0]!.terminated).toBe(true);
 });
+
+it("tells the worker after a refused kernel to leave it out, until the kernels are tested again", async () => {
+  const { client, ports } = setUp();
+  const first = client.describe("m");
+  const { id } = ports[0]!.sent.at(-1)!;
+  ports[0]!.reply({ kind: "error", id, error: { code: "kernel", message: "No.", advice: "", fatal: true, refused: "attention: no" } });
+  await expect(first).rejects.toMatchObject({ code: "kernel" });
+  void client.describe("m").catch(() => {});
+  expect(ports[1]!.sent[0]).toMatchObject({ kind: "diagnose", refused: ["attention: no"], retest: false });
+  client.retest();
+  void client.diagnose();
+  expect(ports[2]!.sent).toMatchObject([{ kind: "diagnose", refused: [], retest: true }, { kind: "diagnose", refused: [], retest: true }]);
+});

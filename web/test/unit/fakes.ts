@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import type { Facts } from "../../src/diagnosis.ts";
-import type { Bindings, Engine, Run } from "../../src/engine.ts";
+import type { Bindings, DeviceFacts, Engine, Run } from "../../src/engine.ts";
 import type { Reply } from "../../src/protocol.ts";
 import type { Surroundings } from "../../src/session.ts";
 import type { Source, Store } from "../../src/weights.ts";
@@ -82,13 +82,19 @@ export class FakeEngine implements Engine {
   onStep: (index: number) => void | Promise<void> = () => {};
   /** Called in the midst of a reconstruction. */
   onReconstruct: () => void | Promise<void> = () => {};
-  /** What its self-test found. */
-  disabledKernels: string[] = [];
+  /** What it says of its device. */
+  facts: DeviceFacts = { kind: "cpu", disabled_kernels: [], self_test: null };
+  /** Called in the midst of compiling ahead. */
+  onWarmUp: () => void | Promise<void> = () => {};
   #left = 0;
   #of = 0;
 
   device(): string {
-    return JSON.stringify({ disabled_kernels: this.disabledKernels });
+    return JSON.stringify(this.facts);
+  }
+  async warmUp(_manifest: string, configs: Uint8Array[]): Promise<void> {
+    this.calls.push(`warm up ${configs.map((config) => new TextDecoder().decode(config)).join(" ")}`);
+    await this.onWarmUp();
   }
   load(): void {
     this.calls.push("load");
@@ -148,6 +154,10 @@ export interface World extends Surroundings {
   engine: FakeEngine;
   model: FakeSource;
   created: string[];
+  /** What engines were told about their kernels. */
+  told: { remembered: string | undefined; refused: string[] }[];
+  /** What is kept of adapters. */
+  kept: Map<string, string>;
   panic: string | undefined;
   webgpuFails: boolean;
 }
@@ -171,14 +181,23 @@ export function world(): World {
     engine,
     model,
     created,
+    told: [],
+    kept: new Map(),
+    recall: async (adapter) => result.kept.get(adapter),
+    keep: async (adapter, text) => void result.kept.set(adapter, text),
     panic: undefined,
     webgpuFails: false,
     post: (reply) => void replies.push(reply),
     gather: async () => SOFTWARE_FACTS,
     source: async () => model,
     loadBindings: async (): Promise<Bindings> => ({
-      createEngine: async (kind) => {
+      createEngine: async (kind, remembered, refused) => {
         created.push(kind);
+        result.told.push({ remembered, refused });
+        const faults = refused.filter((fault) => !fault.startsWith("matmul"));
+        const text = `verdict: ${faults.join(", ")}`;
+        engine.facts = { kind: "cpu", disabled_kernels: [], self_test: null };
+        if (kind === "webgpu") engine.facts = { kind: "wgpu", disabled_kernels: faults, self_test: { remembered: remembered?.startsWith("verdict") ?? false, text } };
         if (kind === "webgpu" && result.webgpuFails) throw Object.assign(new Error("no device"), { code: "device" });
         return engine;
       },

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { MaetokError } from "../../src/errors.ts";
-import type { Reply, Request, SampleRequest } from "../../src/protocol.ts";
+import type { Reply, Request, SampleRequest, Wanted } from "../../src/protocol.ts";
 import { Session } from "../../src/session.ts";
 import { BASE, gate, world, type World } from "./fakes.ts";
 
@@ -9,6 +9,7 @@ const REQUEST: SampleRequest = { class: "lorelei", seed: "18446744073709551615",
 let outside: World;
 let session: Session;
 const generate = (id: number, request: Partial<SampleRequest> = {}): Request => ({ kind: "generate", id, manifest: BASE, request: { ...REQUEST, ...request } });
+const diagnose = (id: number, wanted: Wanted = "auto", kernels: { refused?: string[]; retest?: boolean } = {}): Request => ({ kind: "diagnose", id, wanted, refused: [], retest: false, ...kernels });
 const reconstruct = (id: number): Request => ({ kind: "reconstruct", id, manifest: BASE, file: new ArrayBuffer(8) });
 /** Lets everything happen that waits for nothing. */
 const settle = () => new Promise((resolve) => setTimeout(resolve, 20));
@@ -18,7 +19,7 @@ const last = (id: number) => outside.replies.filter((reply) => reply.id === id).
 beforeEach(async () => {
   outside = world();
   session = new Session(outside);
-  await session.handle({ kind: "diagnose", id: 1, wanted: "auto" });
+  await session.handle(diagnose(1));
 });
 
 describe("a run", () => {
@@ -261,7 +262,7 @@ it("a run asked for while the browser is still being examined waits for the resu
   const { gather } = outside;
   outside.gather = async () => (await opened, gather());
   session = new Session(outside);
-  const both = [session.handle({ kind: "diagnose", id: 0, wanted: "auto" }), session.handle(generate(2))];
+  const both = [session.handle(diagnose(0)), session.handle(generate(2))];
   await settle();
   open();
   await Promise.all(both);
@@ -270,7 +271,7 @@ it("a run asked for while the browser is still being examined waits for the resu
 
 describe("a WebGPU that does not open", () => {
   it("gives way to the CPU, and the page is told", async () => {
-    await session.handle({ kind: "diagnose", id: 9, wanted: "webgpu" });
+    await session.handle(diagnose(9, "webgpu"));
     outside.webgpuFails = true;
     await session.handle(generate(2));
     expect(last(2).kind).toBe("generated");
@@ -281,22 +282,133 @@ describe("a WebGPU that does not open", () => {
 
 describe("the self-test of the kernels", () => {
   const row = () => {
-    const reply = last(0);
+    const reply = outside.replies.filter(({ kind }) => kind === "diagnosis").at(-1)!;
     return reply.kind === "diagnosis" ? reply.diagnosis.checks.find(({ name }) => name === "Self-test of the kernels") : undefined;
   };
+  /** A page opened anew in the same browser. */
+  const again = async (kernels: { refused?: string[]; retest?: boolean } = {}) => {
+    const { kept, model } = outside;
+    outside = Object.assign(world(), { kept, source: async () => model });
+    session = new Session(outside);
+    await session.handle(diagnose(9, "webgpu", kernels));
+  };
+  const fine = (when: string) => ({ name: "Self-test of the kernels", ok: true, value: `all gave the right numbers (${when})` });
 
-  it("is told once the device is open", async () => {
-    await session.handle({ kind: "diagnose", id: 9, wanted: "webgpu" });
+  it("is told once the device is open, and remembered by the next page", async () => {
+    await again();
     await session.handle(generate(2));
-    expect(row()).toEqual({ name: "Self-test of the kernels", ok: true, value: "all gave the right numbers" });
+    expect(row()).toEqual(fine("tested now"));
+    await again();
+    await session.handle(generate(2));
+    expect(row()).toEqual(fine("remembered"));
+    expect([...outside.kept.keys()]).toEqual(["google, swiftshader, , "]);
   });
 
-  it("names what it left out, and the picture is made all the same", async () => {
-    outside.engine.disabledKernels = ["attention: number 3 is NaN, not 0.5"];
-    await session.handle({ kind: "diagnose", id: 9, wanted: "webgpu" });
+  it("is done again if what was kept is damaged, or a person wants it", async () => {
+    await again();
+    outside.kept.set("google, swiftshader, , ", "nonsense");
     await session.handle(generate(2));
-    expect(row()).toMatchObject({ ok: false, value: expect.stringContaining("attention: number 3 is NaN") });
+    expect(row()).toEqual(fine("tested now"));
+    await again({ retest: true });
+    expect(row()).toMatchObject({ value: "will be repeated with the next picture" });
+    await session.handle(generate(2));
+    expect(row()).toEqual(fine("tested now"));
+    expect(outside.told).toEqual([{ remembered: undefined, refused: [] }]);
+  });
+
+  it("names what is left out, the next time too, and the picture is made all the same", async () => {
+    await again({ refused: ["attention: no such thing"] });
+    await session.handle(generate(2));
+    expect(row()).toMatchObject({ ok: false, value: expect.stringContaining("attention: no such thing (tested now)") });
     expect(last(2).kind).toBe("generated");
+    expect([...outside.kept.values()]).toEqual(["verdict: attention: no such thing"]);
+  });
+
+  it("is said to be under way while it is, for the graphics processor's complaints are its own then", async () => {
+    await again();
+    const { loadBindings } = outside;
+    const seen: boolean[] = [];
+    outside.loadBindings = async (onBytes) => {
+      const bindings = await loadBindings(onBytes);
+      return { ...bindings, createEngine: (...all) => (seen.push(session.testing), bindings.createEngine(...all)) };
+    };
+    await session.handle(generate(2));
+    expect([...seen, session.testing]).toEqual([true, false]);
+  });
+});
+
+describe("compiling ahead", () => {
+  beforeEach(() => session.handle(diagnose(9, "webgpu")));
+  /** Holds the weights back until `opened`. */
+  const slowly = (opened: Promise<void>) => {
+    const { fetch } = outside.model;
+    outside.model.fetch = async (url, init) => {
+      if (url.endsWith(".safetensors")) await opened;
+      return fetch(url, init);
+    };
+  };
+
+  it("goes on while the weights are on their way, and the weights wait for its end", async () => {
+    const [weights, compiled] = [gate(), gate()];
+    slowly(weights.opened);
+    outside.engine.onWarmUp = () => compiled.opened;
+    const run = session.handle(generate(2));
+    await settle();
+    expect(outside.engine.calls).toEqual(["warm up {} { }"]);
+    weights.open();
+    await settle();
+    expect(outside.engine.calls).toHaveLength(1);
+    compiled.open();
+    await run;
+    expect(outside.engine.calls.slice(0, 2)).toEqual(["warm up {} { }", "load"]);
+  });
+
+  it("that fails leaves it to the run", async () => {
+    const { open, opened } = gate();
+    slowly(opened);
+    outside.engine.onWarmUp = () => Promise.reject(new Error("no"));
+    const run = session.handle(generate(2));
+    await settle();
+    open();
+    await run;
+    expect(last(2).kind).toBe("generated");
+  });
+
+  it("is not begun once the weights are there, nor on the CPU", async () => {
+    const { loadBindings } = outside;
+    const { open, opened } = gate();
+    outside.loadBindings = async (onBytes) => (await opened, loadBindings(onBytes));
+    const run = session.handle(generate(2));
+    await settle();
+    open();
+    await run;
+    outside = world();
+    session = new Session(outside);
+    const late = gate();
+    slowly(late.opened);
+    await session.handle(diagnose(1));
+    const other = session.handle(generate(2));
+    await settle();
+    late.open();
+    await other;
+    expect(outside.engine.calls.filter((call) => call.startsWith("warm"))).toEqual([]);
+  });
+
+  it("of a run that was stopped does not meet the next one's load", async () => {
+    const [weights, compiled] = [gate(), gate()];
+    slowly(weights.opened);
+    outside.engine.onWarmUp = () => compiled.opened;
+    const first = session.handle(generate(2));
+    await settle();
+    await session.handle({ kind: "cancel", id: 2 });
+    weights.open();
+    await first;
+    const second = session.handle(generate(3));
+    await settle();
+    expect(outside.engine.calls).not.toContain("load");
+    compiled.open();
+    await second;
+    expect([last(3).kind, outside.created]).toEqual(["generated", ["webgpu"]]);
   });
 });
 
@@ -322,6 +434,18 @@ describe("a failure", () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
     session.crash(new WebAssembly.RuntimeError("unreachable"));
     expect(last(2)).toMatchObject({ kind: "error", error: { fatal: true } });
+    go();
+  });
+
+  it("of one kernel names it for the next engine", async () => {
+    let go = () => {};
+    outside.breathe = () => new Promise((resolve) => (go = resolve));
+    void session.handle(generate(2));
+    await settle();
+    session.refuse("attention", "no such thing");
+    const error = { code: "kernel", fatal: true, refused: "attention: no such thing" };
+    expect(last(2)).toMatchObject({ kind: "error", error });
+    expect(last(2)).toMatchObject({ error: { message: "The run failed: the graphics processor refuses the kernel attention (no such thing)." } });
     go();
   });
 

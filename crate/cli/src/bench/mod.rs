@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
+use maetok::Device;
 use maetok::bench::{self, Figure, Layer, Plan};
 use maetok::device::{DeviceChoice, DeviceInfo};
 use maetok::kernels::{self, Route};
@@ -40,6 +41,9 @@ struct Common {
     /// Times of each piece of work; the median counts.
     #[arg(long, default_value_t = 5, value_parser = number::<usize>("runs", "a number from 1"))]
     runs: usize,
+    /// Test the kernels anew, whatever is remembered of the adapter.
+    #[arg(long)]
+    self_test: bool,
     /// Print JSON: every time, the device, and what was counted.
     #[arg(long)]
     json: bool,
@@ -110,9 +114,9 @@ pub fn run(command: &Bench) -> Result<()> {
 
 fn model(arguments: &ModelArguments) -> Result<()> {
     let begun = Instant::now();
-    let device = arguments.common.device.parse::<DeviceChoice>()?;
+    let choice = arguments.common.device.parse::<DeviceChoice>()?;
     let files = files::model_files(arguments.model.as_deref())?;
-    let (device, info) = files::device(device)?;
+    let (device, info) = arguments.common.open(choice)?;
     let pipeline = Pipeline::load(&files, &device)?;
     let (first, figures) = kernels::within(arguments.kernels.into(), || -> maetok::Result<_> {
         let first = match pipeline.has_generator() {
@@ -127,7 +131,7 @@ fn model(arguments: &ModelArguments) -> Result<()> {
 }
 
 fn layers(arguments: &KernelArguments) -> Result<()> {
-    let (device, info) = files::device(arguments.common.device.parse::<DeviceChoice>()?)?;
+    let (device, info) = arguments.common.open(arguments.common.device.parse()?)?;
     let (plan, clock) = (arguments.common.plan(), clock());
     // The adapter's roofs are ours to measure: they are no figures of Burn's kernels.
     let plain = arguments.kernels.iter().all(|kernels| matches!(kernels, Kernels::Plain));
@@ -145,6 +149,10 @@ fn layers(arguments: &KernelArguments) -> Result<()> {
 }
 
 impl Common {
+    fn open(&self, choice: DeviceChoice) -> Result<(Device, DeviceInfo)> {
+        if self.self_test { files::device_tested(choice) } else { files::device(choice) }
+    }
+
     fn plan(&self) -> Plan {
         Plan { runs: self.runs, at_least: 0.2 }
     }
@@ -171,6 +179,13 @@ fn show(common: &Common, info: &DeviceInfo, what: &str, figures: &[Figure], whol
         return files::print(&all.to_string());
     }
     files::print(&format!("{what} on {} ({})", info.name, info.backend))?;
+    if let Some(test) = &info.self_test {
+        files::print(if test.remembered {
+            "self-test of the kernels: remembered"
+        } else {
+            "self-test of the kernels: done now"
+        })?;
+    }
     for fault in &info.disabled_kernels {
         files::print(&format!("left out: {fault}"))?;
     }

@@ -123,23 +123,42 @@ pub fn load<M: Module>(module: M, shards: &[&[u8]]) -> Result<(M, LoadReport)> {
 /// As [`load`].
 pub fn load_as<M: Module>(module: M, shards: &[&[u8]], weights: Weights) -> Result<(M, LoadReport)> {
     let tensors = parse(shards)?;
-    let (mut used, mut report) = (BTreeSet::new(), LoadReport::default());
-    let mut places = Places::default();
-    module.visit(&mut places);
-    let module = module.apply_reparameterization(Loader {
-        places: places.found.into_iter(),
-        weights,
-        kept: None,
-        tensors: &tensors,
-        used: &mut used,
-        report: &mut report,
-    });
+    let (module, used, mut report) = filled(module, &tensors, weights, false);
     report.unused = tensors
         .into_iter()
         .filter(|(key, _)| !used.contains(key) && !is_derived(key))
         .map(|(_, found)| found.name)
         .collect();
     if report.is_complete() { Ok((module, report)) } else { Err(Error::WeightsMismatch { report: Box::new(report) }) }
+}
+
+/// The module with zeros in place of weights, kept as those of a file of f16 would be.
+pub fn blank<M: Module>(module: M) -> M {
+    filled(module, &BTreeMap::new(), Weights::AsShipped, true).0
+}
+
+/// The module with what there is in `tensors`, the keys that were used, and the report.
+fn filled<M: Module>(
+    module: M,
+    tensors: &BTreeMap<String, Found<'_>>,
+    weights: Weights,
+    blank: bool,
+) -> (M, BTreeSet<String>, LoadReport) {
+    let (mut used, mut report) = (BTreeSet::new(), LoadReport::default());
+    let mut places = Places::default();
+    module.visit(&mut places);
+    let places = places.found.into_iter();
+    let (used_keys, lines) = (&mut used, &mut report);
+    let module = module.apply_reparameterization(Loader {
+        blank,
+        places,
+        weights,
+        kept: None,
+        tensors,
+        used: used_keys,
+        report: lines,
+    });
+    (module, used, report)
 }
 
 /// Official key and file shape of every float parameter of `module`, in the order of its fields.
@@ -239,6 +258,8 @@ fn damaged(bytes: &[u8], error: &SafeTensorError) -> Error {
 }
 
 struct Loader<'a> {
+    /// What is not there is zeros.
+    blank: bool,
     /// Of the parameters that are still to come: mappers come by in the same order as visitors.
     places: std::vec::IntoIter<Place>,
     weights: Weights,
@@ -298,7 +319,9 @@ impl Loader<'_> {
     /// What the files have for `place`; `None`, and a line in the report, if that is nothing of use.
     fn content(&mut self, Place { stored, shape }: &Place, device: &Device) -> Option<Content> {
         let key = &stored.key;
-        let Some(Found { view, .. }) = self.tensors.get(key) else {
+        let zeros = vec![0; if self.blank { 2 * shape.iter().product::<usize>() } else { 0 }];
+        let blank = TensorView::new(Dtype::F16, shape.clone(), &zeros).ok().filter(|_| self.blank);
+        let Some(view) = self.tensors.get(key).map(|found| &found.view).or(blank.as_ref()) else {
             self.report.missing.push(key.clone());
             return None;
         };

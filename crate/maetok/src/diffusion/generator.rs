@@ -121,6 +121,14 @@ impl GeneratorConfig {
         }
     }
 
+    /// The same network with so many blocks.
+    pub fn with_depth(self, depth: usize) -> Self {
+        match self {
+            Self::Sit(config) => Self::Sit(SitConfig { depth, ..config }),
+            Self::Lightning(config) => Self::Lightning(LightningConfig { depth, ..config }),
+        }
+    }
+
     /// The same network, trained with labels dropped at this probability.
     pub fn with_class_dropout(self, class_dropout_prob: f64) -> Self {
         match self {

@@ -55,6 +55,14 @@ impl Family {
         }
     }
 
+    /// The family with this name, or with a kernel of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "qk_prepare" => Some(Self::Attention),
+            _ => Self::ALL.into_iter().find(|family| family.name() == name),
+        }
+    }
+
     /// Name of the file in `shaders/`.
     pub fn name(self) -> &'static str {
         match self {
@@ -116,11 +124,29 @@ pub fn within<T>(route: Route, work: impl FnOnce() -> T) -> T {
     work()
 }
 
+/// For which steps tiles in workgroup memory win.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tiles {
+    /// Linear layers of more than four rows.
+    pub linear: bool,
+    /// Attention without norms of queries and keys.
+    pub attention: bool,
+    /// Norms.
+    pub norm: bool,
+}
+
+impl Tiles {
+    /// Where nobody measured: they win on a GPU. On a software adapter a barrier costs more than the loads it saves.
+    pub fn by_table(hardware: bool) -> Self {
+        Self { linear: hardware, attention: hardware, norm: hardware }
+    }
+}
+
 /// What is known of an adapter.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Profile {
-    /// It has workgroups whose invocations truly run side by side: a GPU, not a software adapter.
-    pub hardware: bool,
+    /// Which of two kernels is faster.
+    pub tiles: Tiles,
     /// What its self-test found wrong.
     pub disabled: BTreeSet<Family>,
 }
@@ -140,12 +166,12 @@ fn profile<T>(device: &Device, read: impl FnOnce(&Profile) -> T) -> T {
     read(all.get(device).unwrap_or(&Profile::default()))
 }
 
-/// Kernels with workgroup tiles win on a GPU. On a software adapter a barrier costs more than the loads it saves.
-fn tiles(device: &Device) -> bool {
+/// Whether kernels with tiles come first, for a step of the adapter's table.
+fn tiles(device: &Device, step: fn(&Tiles) -> bool) -> bool {
     match ROUTE.get() {
         Route::Registers => false,
         Route::Tiles => true,
-        Route::ByAdapter | Route::Plain => profile(device, |profile| profile.hardware),
+        Route::ByAdapter | Route::Plain => profile(device, |profile| step(&profile.tiles)),
     }
 }
 
@@ -162,7 +188,7 @@ pub(super) fn loops() -> bool {
 
 /// For a linear layer of `m` rows.
 pub(super) fn linear(device: &Device, m: usize) -> Option<Family> {
-    match (tiles(device), m) {
+    match (tiles(device, |tiles| tiles.linear), m) {
         (_, ..=4) => first(device, &[Family::Vector, Family::LinearRegisters]),
         (true, _) => first(device, &[Family::LinearTiles, Family::LinearRegisters]),
         (false, _) => first(device, &[Family::LinearRegisters, Family::LinearTiles]),
@@ -171,7 +197,7 @@ pub(super) fn linear(device: &Device, m: usize) -> Option<Family> {
 
 /// For a norm.
 pub(super) fn norm(device: &Device) -> Option<Family> {
-    match tiles(device) {
+    match tiles(device, |tiles| tiles.norm) {
         true => first(device, &[Family::Norm, Family::NormRows]),
         false => first(device, &[Family::NormRows, Family::Norm]),
     }
@@ -182,7 +208,7 @@ pub(super) fn attention(device: &Device, normed: bool) -> Option<Family> {
     if normed {
         first(device, &[Family::Attention])?;
     }
-    match tiles(device) {
+    match tiles(device, |tiles| tiles.attention) {
         true => first(device, &[Family::AttentionTiled, Family::Attention]),
         false => first(device, &[Family::Attention, Family::AttentionTiled]),
     }

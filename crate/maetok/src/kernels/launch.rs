@@ -5,12 +5,14 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use burn::backend::{BackendTensor, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind};
 use burn::tensor::{DType, Int, Shape, Tensor};
-use burn_wgpu::{CubeDim, CubeTensor, KernelSource, SourceKernel, SourceTemplate, into_contiguous};
+use burn_wgpu::{CubeDim, CubeTensor, into_contiguous};
 use cubecl::client::Client;
 use cubecl::ir::attributes::BufferIOAttr;
-use cubecl::prelude::KernelId;
+use cubecl::ir::metadata::Info;
+use cubecl::ir::{ElemType, UIntKind};
+use cubecl::prelude::{AddressType, ExecutionMode, KernelDefinition, KernelId, KernelMetadata, KernelSettings, Scope};
 use cubecl::server::{Handle, KernelArguments};
-use cubecl::{CubeCount, Device};
+use cubecl::{CubeCount, CubeKernel, Device, PrecompiledSource};
 use maetok_shaders::Kernel;
 
 use super::choice;
@@ -131,34 +133,46 @@ pub(super) fn launch(
     }
     let arguments = arguments.with_buffer_io(constant(client, device, params).binding(), BufferIOAttr::ReadOnly);
     let [x, y, z] = grid;
-    let [across, down, deep] = kernel.workgroup;
-    let source = SourceKernel::new(Text { kernel, choices: choices.to_vec() }, CubeDim::new_3d(across, down, deep));
-    client.launch(Box::new(source), CubeCount::Static(x, y, z), arguments);
+    let variant = Variant { kernel, choices: choices.to_vec() };
+    client.launch(Box::new(variant), CubeCount::Static(x, y, z), arguments);
     choice::count_launch();
 }
 
-/// A variant of a kernel, as CubeCL wants it.
-struct Text {
+/// A variant of a kernel, as CubeCL wants it. Not by way of Burn's own wrapper: there every kernel is called `main`, and
+/// so is one that a device refuses.
+struct Variant {
     kernel: &'static Kernel,
     choices: Vec<(&'static str, &'static str)>,
 }
 
-impl KernelSource for Text {
-    fn source(&self) -> SourceTemplate {
-        let text = self.kernel.text(&self.choices);
-        // Outside browsers several tensors may share one wgpu buffer, which a dispatch must not bind in two ways.
-        SourceTemplate::new(match cfg!(target_family = "wasm") {
-            true => text,
-            false => text.replace("var<storage, read>", "var<storage, read_write>"),
-        })
+impl CubeKernel for Variant {
+    /// Nothing to compile: the text is what a compiler would have produced.
+    fn define(&self) -> KernelDefinition {
+        let [across, down, deep] = self.kernel.workgroup;
+        let dim = CubeDim::new_3d(across, down, deep);
+        let settings = KernelSettings::new(dim.0, ExecutionMode::Checked, AddressType::U32);
+        KernelDefinition { body: Scope::root(settings.clone()), settings, info: Info::default() }
     }
 
+    fn source(&self) -> Option<PrecompiledSource> {
+        let name = self.kernel.name;
+        let text = self.kernel.text(&self.choices).replace("fn main(", &format!("fn {name}("));
+        // Outside browsers several tensors may share one wgpu buffer, which a dispatch must not bind in two ways.
+        let source = match cfg!(target_family = "wasm") {
+            true => text,
+            false => text.replace("var<storage, read>", "var<storage, read_write>"),
+        };
+        Some(PrecompiledSource { source, entrypoint_name: name.to_owned(), lang: "wgsl" })
+    }
+}
+
+impl KernelMetadata for Variant {
     fn id(&self) -> KernelId {
         KernelId::new::<Self>().info((self.kernel.name, self.choices.clone()))
     }
 
-    fn lang(&self) -> &'static str {
-        "wgsl"
+    fn address_type(&self) -> ElemType {
+        UIntKind::U32.into()
     }
 }
 

@@ -12,11 +12,13 @@
 //! | [`attention`] | `nn/attention.rs` | `attention` after `qk_prepare`, or `attention_tiled` |
 //! | [`patch_rows`] | `nn/patch_embed.rs` | `patch_embed` |
 //!
-//! Weights of linear layers may be kept as they are read: see [`packed`]. [`choice`] says which kernel of a family. Two
-//! files speak to Burn's internal side, [`launch`] and [`cpu`].
+//! Weights of linear layers may be kept as they are read: see [`packed`]. [`choice`] says which kernel of a family: by a
+//! table, and by what [`self_test`] and [`contest`] found out about the adapter at hand, which a [`Verdict`] carries to the
+//! next start. Two files speak to Burn's internal side, [`launch`] and [`cpu`].
 
 pub mod attention;
 mod choice;
+mod contest;
 mod cpu;
 mod launch;
 pub mod linear;
@@ -27,11 +29,13 @@ pub mod probe;
 mod self_test;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 pub use attention::{HeadNorm, attention};
-pub use choice::{Family, Preferred, Route, launches, prefer, within};
+pub use choice::{Family, Preferred, Route, Tiles, launches, prefer, within};
 pub use linear::{Activation, Gate, Residual, linear};
 pub use norm::{Modulation, Norm, norm};
 pub use packed::{Matrix, Packed, Packing, reads_packed, reads_panels};
 pub use patches::patch_rows;
-pub use self_test::{Check, self_test};
+pub use self_test::{Check, examine, self_test};
+pub use verdict::Verdict;

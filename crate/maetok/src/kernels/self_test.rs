@@ -1,18 +1,17 @@
 //! Does every kernel give the right numbers on the adapter at hand? Asked once, before the first picture.
 //!
 //! Drivers have bugs. So each family computes small problems whose answers are worked out here in f64, by loops that share
-//! nothing with it, in the variants that networks ask for. A family that fails is left out by name, and plain ops take
-//! its place. One that the device refuses to compile is a failure like another, except in browsers, where Burn 0.22.1
-//! panics at what it did not expect: there the page starts the engine anew and says so.
-
-use std::collections::BTreeSet;
+//! nothing with it, in the variants that networks ask for. A family that fails, or that the device refuses to compile, is
+//! left out by name, and plain ops take its place.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use maetok_shaders::linear::Int8;
 
-use super::choice::{self, Family, Profile, Route};
+use super::choice::{self, Family, Route};
+use super::contest::contest;
 use super::{
-    Activation, Gate, HeadNorm, Matrix, Modulation, Norm, Packed, Residual, attention, linear, norm, patch_rows,
+    Activation, Gate, HeadNorm, Matrix, Modulation, Norm, Packed, Residual, Verdict, attention, linear, norm,
+    patch_rows,
 };
 
 /// Farthest from the answer, relative to 1 or the answer: sums of a few dozen terms in f32, and an exponential.
@@ -27,32 +26,75 @@ pub struct Check {
     pub fault: Option<String>,
 }
 
-/// Tries the families that `device` will use, and remembers which to leave out. On a software adapter, where compiling a
-/// kernel takes longer than a step, those for GPUs are tried only where the one before them in [`Family::ALL`] failed.
-/// An empty list where there are no kernels.
-pub async fn self_test(device: &Device, hardware: bool) -> Vec<Check> {
-    choice::remember(device, Profile { hardware, ..Profile::default() });
+/// What is to be known of an adapter before anybody relies on it: which families [fail](self_test), and, on a GPU, which
+/// of the others [win](contest). Takes effect at once. `None` where there are no kernels.
+pub async fn examine(device: &Device, hardware: bool, gpu: &wgpu::Device) -> Option<Verdict> {
+    let checks = self_test(device, hardware, Some(gpu)).await;
+    if checks.is_empty() {
+        return None;
+    }
+    let mut verdict =
+        Verdict { faults: checks.into_iter().filter(|check| check.fault.is_some()).collect(), tiles: None };
+    verdict.take_effect(device, hardware);
+    if hardware {
+        verdict.tiles = contest(device).await;
+        verdict.take_effect(device, hardware);
+    }
+    Some(verdict)
+}
+
+/// Tries the families that `device` will use. On a software adapter, where compiling a kernel takes longer than a step,
+/// those for GPUs are tried only where the one before them in [`Family::ALL`] failed. `gpu` is what `device` stands on,
+/// for in a browser it alone tells that it refuses a kernel. An empty list where there are no kernels.
+pub async fn self_test(device: &Device, hardware: bool, gpu: Option<&wgpu::Device>) -> Vec<Check> {
+    Verdict::default().take_effect(device, hardware);
     let mut checks: Vec<Check> = Vec::new();
     for family in Family::ALL {
         let stands_in = |check: &Check| Some(family) == check.family.for_gpus() && check.fault.is_none();
         if !hardware && checks.iter().any(stands_in) {
             continue;
         }
-        let Some(problems) = problems(family, device) else { continue };
-        let (got, want): (Vec<_>, Vec<_>) = problems.into_iter().unzip();
-        // One read: some browsers look after the GPU ten times a second only.
-        let fault = match Tensor::cat(got, 0).into_data_async().await {
-            Ok(data) => {
-                data.try_to_vec::<f32>().map_or_else(|e| Some(e.to_string()), |got| difference(&got, &want.concat()))
-            }
-            Err(error) => Some(error.to_string()),
+        let scopes = Scopes::open(gpu);
+        let fault = match problems(family, device) {
+            Some(problems) => Some(fault(problems).await),
+            None => None,
         };
-        checks.push(Check { family, fault });
+        let refused = scopes.close().await;
+        checks.extend(fault.map(|fault| Check { family, fault: refused.or(fault) }));
     }
-    let failed = checks.iter().filter(|check| check.fault.is_some()).map(|check| check.family);
-    let disabled: BTreeSet<Family> = failed.collect();
-    choice::remember(device, Profile { hardware, disabled });
     checks
+}
+
+/// What is wrong with the results, if anything is. One read: some browsers look after the GPU ten times a second only.
+async fn fault(problems: Vec<Problem>) -> Option<String> {
+    let (got, want): (Vec<_>, Vec<_>) = problems.into_iter().unzip();
+    match Tensor::cat(got, 0).into_data_async().await {
+        Ok(data) => {
+            data.try_to_vec::<f32>().map_or_else(|e| Some(e.to_string()), |got| difference(&got, &want.concat()))
+        }
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// Hears of what a device refuses in a browser, where CubeCL does not wait for the answer: Burn would go on with what
+/// the buffers held before, or panic. Natively the refusal is the error of whatever reads the output.
+struct Scopes(Vec<wgpu::ErrorScopeGuard>);
+
+impl Scopes {
+    fn open(gpu: Option<&wgpu::Device>) -> Self {
+        let kinds = [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::Internal];
+        let gpu = gpu.filter(|_| cfg!(target_family = "wasm"));
+        Self(gpu.map(|gpu| kinds.map(|kind| gpu.push_error_scope(kind)).into()).unwrap_or_default())
+    }
+
+    /// What was refused since.
+    async fn close(mut self) -> Option<String> {
+        let mut refused = None;
+        while let Some(scope) = self.0.pop() {
+            refused = scope.pop().await.map(|error| error.to_string()).or(refused);
+        }
+        refused
+    }
 }
 
 /// Where `got` is off, in words.
@@ -328,7 +370,7 @@ mod tests {
             [Family::LinearRegisters, Family::Vector, Family::NormRows, Family::Attention, Family::PatchEmbed];
         for on in devices().into_iter().filter(|on| on.label != "cpu") {
             for (hardware, expected) in [(true, &Family::ALL[..]), (false, &software)] {
-                let checks = pollster::block_on(self_test(&on.device, hardware));
+                let checks = pollster::block_on(self_test(&on.device, hardware, None));
                 let families: Vec<Family> = checks.iter().map(|check| check.family).collect();
                 assert_eq!(families, expected, "on {}", on.label);
                 let faults: Vec<&Check> = checks.iter().filter(|check| check.fault.is_some()).collect();

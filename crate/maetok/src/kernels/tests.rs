@@ -241,3 +241,26 @@ fn packed_weights_agree_and_come_back_bit_for_bit() {
         }
     }
 }
+
+#[test]
+fn a_kernel_that_does_not_compile_is_an_error_with_its_name() {
+    static BROKEN: maetok_shaders::Kernel = maetok_shaders::Kernel {
+        name: "layer_norm",
+        file: "\n@compute @workgroup_size(1)\nfn main() { no_such_function(); }",
+        workgroup: [1; 3],
+        params: &[],
+        swaps: &[],
+    };
+    for device in gpus() {
+        let x = launch::Buffer::of(&Tensor::<1>::ones([4], &device)).unwrap();
+        let y = x.fresh([4]);
+        let slots = [launch::Slot::In(&x), launch::Slot::Out(&y)];
+        launch::launch(&BROKEN, &[], [1; 3], &slots, &[0]);
+        let error = y.tensor::<1>().try_into_data().expect_err("nothing was computed");
+        let error = crate::Error::of_device(&error);
+        assert!(matches!(error, crate::Error::Kernel { kernel: "layer_norm", .. }), "{error}");
+        assert_eq!(error.code(), "kernel");
+        // Nobody else suffers.
+        assert_eq!(x.tensor::<1>().into_data().try_to_vec::<f32>().unwrap(), [1.0; 4]);
+    }
+}
