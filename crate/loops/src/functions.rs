@@ -67,7 +67,7 @@ fn gelu_exact(x: f32) -> f32 {
 /// `x/2 (1 + tanh(u))` is `x / (1 + exp(-2u))`.
 #[inline(always)]
 fn gelu_tanh(x: f32) -> f32 {
-    const TWICE_SQRT_2_OVER_PI: f32 = 1.595_769_1;
+    const TWICE_SQRT_2_OVER_PI: f32 = 1.595_769;
     gated(x, TWICE_SQRT_2_OVER_PI * (x + 0.044715 * x * x * x))
 }
 

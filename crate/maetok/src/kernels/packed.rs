@@ -28,7 +28,7 @@ pub fn reads_panels(device: &Device) -> bool {
 #[derive(Debug)]
 pub enum Packed {
     /// On a wgpu device, in fewer bits.
-    Words(Words),
+    Words(Box<Words>),
     /// On the CPU, in f32.
     Panels(Panels),
 }
@@ -46,7 +46,7 @@ impl Packed {
     /// - `words`: `[K/2, N]`, two rows of a column in each, as [`pack_f16`](maetok_shaders::linear::pack_f16) has them
     pub fn f16(words: Vec<u32>, n: usize, device: &Device) -> Self {
         let rows = words.len() / n;
-        Self::Words(Words { words: on_device(words, n, device), scales: None, group: 2 * rows })
+        Self::Words(Words { words: on_device(words, n, device), scales: None, group: 2 * rows }.into())
     }
 
     /// # Shapes
@@ -54,7 +54,7 @@ impl Packed {
     pub fn int8(Int8 { words, scales }: Int8, n: usize, group: usize, device: &Device) -> Self {
         let scales = TensorData::new(scales, [words.len().div_ceil(group / 4 * n), n]);
         let scales = Some(Tensor::from_data(scales, device));
-        Self::Words(Words { words: on_device(words, n, device), scales, group })
+        Self::Words(Words { words: on_device(words, n, device), scales, group }.into())
     }
 
     /// Of a matrix `[K, N]`, row-major.
