@@ -37,10 +37,11 @@ pub struct Arguments {
 
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    let effort = Effort { pictures: arguments.pictures, steps: arguments.steps, runs: arguments.runs };
+    effort.check()?;
     let device = arguments.device.parse::<DeviceChoice>()?;
     let files = files::model_files(arguments.model.as_deref())?;
     let (device, info) = files::device(device)?;
-    let effort = Effort { pictures: arguments.pictures, steps: arguments.steps, runs: arguments.runs };
     let costs = pollster::block_on(costs(&files, &device, effort, clock()))?;
     if arguments.json {
         return files::print(&json!({ "device": info, "what": files.manifest.name, "weights": costs }).to_string());

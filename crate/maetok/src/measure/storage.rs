@@ -7,7 +7,6 @@ use burn::tensor::{Device, Int, Tensor};
 use image::RgbImage;
 use serde::Serialize;
 
-use crate::bench::Plan;
 use crate::checkpoint::{ModelFiles, Weights};
 use crate::diffusion::Generator;
 use crate::eval::psnr;
@@ -26,6 +25,19 @@ pub struct Effort {
     pub steps: usize,
     /// Times of each piece of work; 0 to leave times out.
     pub runs: usize,
+}
+
+impl Effort {
+    /// Refuses what would measure nothing.
+    ///
+    /// # Errors
+    /// [`Error::Setting`]
+    pub fn check(&self) -> Result<()> {
+        match self.pictures {
+            0 => Err(Error::setting("pictures", 0, "a number from 1")),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// One way to keep weights, beside f32.
@@ -50,7 +62,7 @@ pub struct Cost {
 /// How far pictures are apart.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Apart {
-    /// Mean PSNR in dB over the pictures that differ at all; infinite if none does.
+    /// Mean PSNR in dB over the pictures that differ at all; infinite if none does, which JSON has as null.
     pub psnr: f64,
     /// Farthest apart in a channel of a pixel, of 255.
     pub farthest: u8,
@@ -61,9 +73,7 @@ pub struct Apart {
 /// # Errors
 /// [`Error::Setting`] without pictures; as [`Pipeline::load`] and [`Pipeline::sample`].
 pub async fn costs(files: &ModelFiles, device: &Device, effort: Effort, clock: impl Fn() -> f64) -> Result<Vec<Cost>> {
-    if effort.pictures == 0 {
-        return Err(Error::setting("pictures", 0, "a number from 1"));
-    }
+    effort.check()?;
     let mut kept = Vec::new();
     for (name, weights) in [("f32", Weights::F32), ("as shipped", Weights::AsShipped), ("int8", Weights::Int8)] {
         let before = in_use(device)?;
@@ -95,9 +105,8 @@ pub async fn costs(files: &ModelFiles, device: &Device, effort: Effort, clock: i
         }
         seen.push(Seen { blocks: blocks(pipeline, &given), given, again, drawn });
     }
-    let plan = Plan { runs: effort.runs, at_least: 0.0 };
     let [mut reconstruction_seconds, mut sample_seconds] = [vec![Vec::new(); kept.len()], vec![Vec::new(); kept.len()]];
-    for _ in 0..plan.runs {
+    for _ in 0..effort.runs {
         for (at, (_, _, pipeline)) in kept.iter().enumerate() {
             let start = clock();
             pipeline.reconstruct(&seen[0].given[0]).await?;
