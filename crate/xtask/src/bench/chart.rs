@@ -76,7 +76,14 @@ mod tests {
     fn measured(engine: &str, seconds: f64) -> Measured {
         let figure = Figure { name: "step".into(), seconds: vec![seconds], flop: 0, bytes: 0, dispatches: 0 };
         let (place, model) = ("here".to_owned(), "toon".to_owned());
-        Measured { place, engine: engine.into(), kind: "cpu", model, figures: vec![figure] }
+        Measured {
+            place,
+            engine: engine.into(),
+            kind: "cpu",
+            model,
+            figures: vec![figure],
+            whole: super::super::Whole::default(),
+        }
     }
 
     #[test]
