@@ -53,6 +53,9 @@ scope.addEventListener("unhandledrejection", (event) => session.crash(event.reas
  * on with zeros: a wrong picture that nobody notices. Or they panic, which tells nobody what it was.
  */
 function watchGpu(): void {
+  /** Firefox tells sooner what follows from a refused pipeline than that it is refused. */
+  let answered: Promise<unknown> = Promise.resolve();
+  let refused = false;
   const adapter = globalThis.GPUAdapter?.prototype;
   const device = globalThis.GPUDevice?.prototype;
   if (!adapter || !device) return;
@@ -62,7 +65,7 @@ function watchGpu(): void {
     device.addEventListener("uncapturederror", (event) => {
       // wgpu listens too, and would panic.
       event.stopImmediatePropagation();
-      fail(`the graphics processor reported: ${event.error.message}`);
+      void answered.then(() => refused || fail(`the graphics processor reported: ${event.error.message}`));
     });
     void device.lost.then((info) => {
       if (info.reason !== "destroyed") fail(`the graphics processor was lost: ${info.message || "no reason given"}`);
@@ -75,10 +78,18 @@ function watchGpu(): void {
     this.pushErrorScope("validation");
     this.pushErrorScope("internal");
     const pipeline = create.call(this, descriptor);
-    for (const answer of [this.popErrorScope(), this.popErrorScope()]) {
-      // The engine labels each with its kernel's name.
-      void answer.then((error) => error && session.refuse(descriptor.label ?? "", firstLine(error.message)), () => {});
-    }
+    const answers = [this.popErrorScope(), this.popErrorScope()].map((answer) =>
+      answer.then(
+        (error) => {
+          if (!error || refused) return;
+          refused = true;
+          // The engine labels each with its kernel's name.
+          session.refuse(descriptor.label ?? "", firstLine(error.message));
+        },
+        () => {},
+      ),
+    );
+    answered = Promise.all([answered, ...answers]);
     return pipeline;
   };
 }

@@ -87,11 +87,11 @@ impl Scopes {
         Self(gpu.map(|gpu| kinds.map(|kind| gpu.push_error_scope(kind)).into()).unwrap_or_default())
     }
 
-    /// What was refused since.
+    /// What was refused since; the lines after the first say where in the code.
     async fn close(mut self) -> Option<String> {
         let mut refused = None;
         while let Some(scope) = self.0.pop() {
-            refused = scope.pop().await.map(|error| error.to_string()).or(refused);
+            refused = scope.pop().await.map(|error| error.to_string().lines().take(1).collect()).or(refused);
         }
         refused
     }
