@@ -31,6 +31,9 @@ pub struct BenchArgs {
     /// Browsers to measure in, with commas between; empty for none
     #[arg(long, default_value = "chromium,firefox")]
     browsers: String,
+    /// Engines to measure in browsers, with commas between; Burn's own kernels, `plain`, take half of the time
+    #[arg(long, default_value = "cpu,webgpu,plain,ort-wasm,ort-webgpu")]
+    engines: String,
     /// A Python with onnx, onnxruntime, numpy, safetensors and perhaps torch; by default one is set up without torch
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
@@ -156,6 +159,7 @@ struct Bench<'a> {
     project: &'a Project,
     runs: String,
     browsers: String,
+    engines: String,
     python: PathBuf,
     /// Models, ONNX files, the Python environment.
     folder: PathBuf,
@@ -178,7 +182,8 @@ impl<'a> Bench<'a> {
             Some(python) => python.clone(),
             None => python(&folder)?,
         };
-        let bench = Self { project, runs: args.runs.to_string(), browsers: args.browsers.clone(), python, folder };
+        let (browsers, engines) = (args.browsers.clone(), args.engines.clone());
+        let bench = Self { project, runs: args.runs.to_string(), browsers, engines, python, folder };
         bench.models()?;
         Ok(bench)
     }
@@ -218,7 +223,9 @@ impl<'a> Bench<'a> {
 
     fn native(&self, threads: u32, raw: &mut Vec<Value>, measured: &mut Vec<Measured>) -> Result<()> {
         let place = format!("native, {threads} thread{}", if threads == 1 { "" } else { "s" });
-        for model in [SHIPPED, RANDOM].into_iter().chain(LONGER.map(|(name, _)| name)) {
+        // Longer latents are compared among themselves: with all threads is enough.
+        let longer = LONGER.map(|(name, _)| name).into_iter().filter(|_| threads > 1);
+        for model in [SHIPPED, RANDOM].into_iter().chain(longer) {
             println!("measuring {model}: {place}");
             let mut ours = self.maetok();
             ours.args(["bench", "model", "--device", "cpu", "--json", "--runs", &self.runs, "--model"]);
@@ -299,6 +306,7 @@ impl<'a> Bench<'a> {
         command.arg(self.project.web().join("bench/browsers.mjs"));
         command.arg("--models").arg(self.folder.join("models")).arg("--onnx").arg(self.folder.join("onnx"));
         command.args(["--names", &format!("{SHIPPED},{RANDOM}"), "--browsers", &self.browsers, "--runs", &self.runs]);
+        command.args(["--engines", &self.engines]);
         for found in json_of(&mut command)?.as_array().context("a list of results")? {
             let text = |key: &str| found[key].as_str().map(str::to_owned);
             let place = text("version").context("a browser's version")?;
