@@ -130,10 +130,11 @@ impl WithSimd for Queries<'_> {
         let mut keys = vec![0.0; tokens * dim];
         let mut turned = vec![0.0; dim * stride]; // [d, T] and some zeros
         let (mut key_room, mut value_room) = (Vec::new(), Vec::new());
-        let key_panel = panel::<S>(&mut key_room, dim);
         // As many as hold a head.
+        let key_panels = panel::<S>(&mut key_room, tokens.div_ceil(across) * dim);
+        let each_key = key_panels.len() / tokens.div_ceil(across);
         let value_panels = panel::<S>(&mut value_room, dim.div_ceil(across) * tokens);
-        let each = value_panels.len() / dim.div_ceil(across);
+        let each_value = value_panels.len() / dim.div_ceil(across);
         let mut queries = vec![0.0; most * dim];
         let mut scores = vec![0.0; most * tokens];
         let mut tiles = Vec::new();
@@ -147,7 +148,10 @@ impl WithSimd for Queries<'_> {
                     *out = *key;
                 }
             }
-            for (at, panel) in value_panels.chunks_exact_mut(each).enumerate() {
+            for (at, panel) in key_panels.chunks_exact_mut(each_key).enumerate() {
+                write_panel::<S>(&turned, stride, stride, at * across, panel);
+            }
+            for (at, panel) in value_panels.chunks_exact_mut(each_value).enumerate() {
                 write_panel::<S>(&rows[VALUE * width + head * dim..], 3 * width, dim, at * across, panel);
             }
             for (block, y) in y.chunks_mut(QUERIES * width).enumerate() {
@@ -159,8 +163,8 @@ impl WithSimd for Queries<'_> {
                 }
                 write_tiles(queries, dim, &mut tiles);
                 let scores = &mut scores[..count * tokens];
-                for first in (0..tokens).step_by(across) {
-                    write_panel::<S>(&turned, stride, stride, first, key_panel);
+                for (at, key_panel) in key_panels.chunks_exact(each_key).enumerate() {
+                    let first = at * across;
                     let here = across.min(tokens - first);
                     for (tile, scores) in tiles.chunks_exact(ROWS * dim).zip(scores.chunks_mut(ROWS * tokens)) {
                         let products = multiply(simd, tile, key_panel);
@@ -173,7 +177,7 @@ impl WithSimd for Queries<'_> {
                     *sum = exponentials(scores);
                 }
                 write_tiles(scores, tokens, &mut tiles);
-                for (at, panel) in value_panels.chunks_exact(each).enumerate() {
+                for (at, panel) in value_panels.chunks_exact(each_value).enumerate() {
                     let column = head * dim + at * across;
                     let here = across.min(dim - at * across);
                     let groups = y.chunks_mut(ROWS * width).zip(sums.chunks(ROWS));
