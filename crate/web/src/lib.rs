@@ -30,6 +30,7 @@ thread_local! {
 /// Runs when the module is instantiated: panics are logged to the console and remembered.
 #[wasm_bindgen(start)]
 pub fn start() {
+    construct();
     std::panic::set_hook(Box::new(|info| {
         console_error_panic_hook::hook(info);
         // The first one is the cause; what follows in a broken instance is noise.
@@ -38,6 +39,23 @@ pub fn start() {
         });
     }));
 }
+
+/// Runs the constructors of the libraries below, once. CubeCL has thousands. If the module never did, the linker would take
+/// it for a command and put a call of all of them before every function that JavaScript calls, and there are several for
+/// each dispatch: that took twice as long as the networks themselves.
+#[cfg(target_family = "wasm")]
+#[expect(unsafe_code, reason = "the linker makes this function; it takes nothing, returns nothing, and may come twice")]
+fn construct() {
+    unsafe extern "C" {
+        fn __wasm_call_ctors();
+    }
+    // SAFETY: the linker's function of that signature; nothing else runs yet.
+    unsafe { __wasm_call_ctors() }
+}
+
+/// Outside a browser constructors run before `main`.
+#[cfg(not(target_family = "wasm"))]
+fn construct() {}
 
 /// What the engine said when it panicked; `undefined` if it did not.
 #[wasm_bindgen(js_name = lastPanic)]
