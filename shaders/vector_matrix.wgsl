@@ -6,7 +6,7 @@
 //! shapes    x [M, K], y [M, N] row-major f32; K and N multiples of 4; M any, made for M <= ROWS.
 //!           w as the host packs it (src/linear.rs): f32 [K, N]; f16, two rows of a column in a u32 [K/2, N]; int8,
 //!           four rows of a column in a u32 [K/4, N]. For scale, bias, residual or gate without use, any 16 bytes do
-//! grid      one workgroup of 128 invocations per ROWS rows x 64 columns, k cut in 8 slices; numbered over x and y,
+//! grid      one workgroup of 128 invocations per ROWS rows x 64 columns, k cut in 8 slices; numbered over x and y from first,
 //!           columns first. More than ROWS rows work, reading w again for each ROWS of them
 //! memory    2 KiB per row in the workgroup, for the sums of the slices
 //! numbers   sums in f32 for every storage; each slice takes every 8th four of k; the slices are then added in order.
@@ -33,6 +33,7 @@ struct Params {                 // layout checked by tests/valid.rs
     rows_per_sample: u32,       // rows of y under one row of gates; m where there is one
     gate_stride: u32,           // from one row of gates to the next, in floats, a multiple of 4
     gate_offset: u32,           // where the first gate stands, in floats, a multiple of 4
+    first: u32,                 // number of this dispatch's first workgroup: long work is divided among dispatches
 }
 
 @group(0) @binding(0) var<storage, read>       x:        array<vec4<f32>>;   // [M, K]
@@ -131,7 +132,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) gr
         @builtin(local_invocation_index) lane: u32) {
     let columns = params.n / 4u;
     let quads = params.k / 4u;
-    let tile = workgroup.x + workgroup.y * grid.x;
+    let tile = params.first + workgroup.x + workgroup.y * grid.x;
     let tiles_across = (columns + 15u) / 16u;
     let row = (tile / max(tiles_across, 1u)) * ROWS;
     // The same for the whole workgroup: a barrier follows.

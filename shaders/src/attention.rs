@@ -1,7 +1,7 @@
 //! Attention: norms and rotary positions of queries and keys, and the softmax between them.
 
 use crate::params::params;
-use crate::{Kernel, Swap};
+use crate::{Kernel, Swap, divided};
 
 params! {
     /// Of `attention.wgsl`.
@@ -123,19 +123,24 @@ impl Part {
     pub fn grid(self) -> [u32; 3] {
         crate::grid(u64::from((self.end - self.first).div_ceil(ATTENTION.workgroup[0])))
     }
-}
 
-/// Multiply-adds of a dispatch of [`ATTENTION`] above which it is divided: a tenth of a second on a slow software adapter,
-/// which answers to nobody meanwhile.
-const LONGEST: u64 = 1 << 28;
+    /// Of its scores and outputs.
+    pub fn multiply_adds(self, tokens: u32, dim: u32) -> u64 {
+        u64::from(self.end - self.first) * of_invocation(tokens, dim)
+    }
+}
 
 /// The dispatches of [`ATTENTION`], nearly equal ones. Valid where `B * A * T` is a `u32`.
 pub fn parts(batch: u32, tokens: u32, heads: u32, dim: u32) -> Vec<Part> {
     let invocations = u64::from(batch * heads * tokens.div_ceil(16));
-    let each = 2 * 16 * u64::from(tokens) * u64::from(dim); // scores and outputs, of 16 queries
-    let parts = (invocations * each).div_ceil(LONGEST).min(invocations);
-    let bound = |part: u64| (invocations * part / parts) as u32;
-    (0..parts).map(|part| Part { first: bound(part), end: bound(part + 1) }).collect()
+    divided(invocations, invocations * of_invocation(tokens, dim))
+        .map(|part| Part { first: part.start, end: part.end })
+        .collect()
+}
+
+/// Multiply-adds of the scores and outputs of 16 queries.
+fn of_invocation(tokens: u32, dim: u32) -> u64 {
+    2 * 16 * u64::from(tokens) * u64::from(dim)
 }
 
 /// Dispatch of [`TILED`]: 32 queries of one head of one sample to a workgroup. Valid where no number is above 65,535.

@@ -8,6 +8,8 @@
 //!
 //! `tests/valid.rs` holds every variant of every file to WebGPU's defaults; the other tests run them.
 
+use std::ops::Range;
+
 /// The text of a file without its comments, see `build.rs`.
 macro_rules! wgsl {
     ($name:literal) => {
@@ -101,6 +103,24 @@ impl Kernel {
     }
 }
 
+/// Multiply-adds above which work on a software adapter is divided among dispatches: a tenth of a second on a slow one,
+/// which answers to nobody meanwhile.
+pub const LONGEST: u64 = 1 << 28;
+
+/// Pieces of work, nearly equally divided among dispatches of at most [`LONGEST`], or of one piece where that is longer.
+/// There is at least one dispatch.
+///
+/// # Panics
+/// If there are more than 2^32 pieces.
+pub fn divided(pieces: u64, multiply_adds: u64) -> impl ExactSizeIterator<Item = Range<u32>> {
+    let dispatches = multiply_adds.div_ceil(LONGEST).clamp(1, pieces.max(1));
+    let bound = move |dispatch: u64| {
+        let pieces = u128::from(pieces) * u128::from(dispatch) / u128::from(dispatches);
+        u32::try_from(pieces).expect("pieces below 2^32")
+    };
+    (0..dispatches as usize).map(move |dispatch| bound(dispatch as u64)..bound(dispatch as u64 + 1))
+}
+
 /// Most workgroups in one dimension of a dispatch that WebGPU promises.
 pub const MAX_GROUPS: u64 = 65_535;
 
@@ -126,6 +146,30 @@ mod tests {
         }
         let [x, y, _] = grid(1_000_003).map(u64::from);
         assert!(x * y >= 1_000_003 && x * y < 1_000_003 + y && x <= MAX_GROUPS);
+    }
+
+    #[test]
+    fn divided_work_has_every_piece_once_and_no_dispatch_is_too_long() {
+        for (pieces, multiply_adds, dispatches) in [
+            (0, 0, 1),
+            (1, 0, 1),
+            (1, 9 * LONGEST, 1),
+            (96, LONGEST, 1),
+            (96, LONGEST + 1, 2),
+            (97, 4 * LONGEST, 4),
+            (3, u64::MAX, 3),
+            (u64::from(u32::MAX), 7 * LONGEST, 7),
+        ] {
+            let parts: Vec<_> = divided(pieces, multiply_adds).collect();
+            assert_eq!(parts.len(), dispatches, "{pieces} pieces of {multiply_adds}");
+            let mut end = 0;
+            for part in parts {
+                assert_eq!(part.start, end, "{pieces} pieces of {multiply_adds}");
+                assert!(part.len() as u64 <= pieces.div_ceil(dispatches as u64));
+                end = part.end;
+            }
+            assert_eq!(u64::from(end), pieces);
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@
 use half::f16;
 
 use crate::params::params;
-use crate::{Kernel, Swap, grid};
+use crate::{Kernel, Swap, divided, grid};
 
 /// `linear_registers.wgsl`
 pub const REGISTERS: Kernel = Kernel {
@@ -79,6 +79,8 @@ params! {
         gate_stride: u32,
         /// Floats before the first gate, a multiple of 4: gates are read where adaLN left them, among its other parts.
         gate_offset: u32,
+        /// Number of this dispatch's first workgroup, where several share the work.
+        first: u32,
     }
 }
 
@@ -95,20 +97,40 @@ params! {
 }
 
 impl LinearParams {
-    /// One group of scales, a residual of as many rows as `y`, one row of gates.
+    /// One group of scales, a residual of as many rows as `y`, one row of gates, one dispatch.
     ///
     /// # Panics
     /// If `n` or `k` is not a multiple of 4.
     pub fn new(m: u32, n: u32, k: u32) -> Self {
         assert!(n.is_multiple_of(4) && k.is_multiple_of(4), "{k} x {n} weights: both must be multiples of 4");
         let all = m.max(1);
-        Self { m, n, k, group: k.max(4), residual_rows: all, rows_per_sample: all, gate_stride: 0, gate_offset: 0 }
+        Self {
+            m,
+            n,
+            k,
+            group: k.max(4),
+            residual_rows: all,
+            rows_per_sample: all,
+            gate_stride: 0,
+            gate_offset: 0,
+            first: 0,
+        }
     }
 }
 
-/// The dispatch of [`REGISTERS`].
+/// The dispatch of [`REGISTERS`], where one does it all.
 pub fn registers_grid(m: u32, n: u32) -> [u32; 3] {
     grid(u64::from(m.div_ceil(128)) * u64::from(n.div_ceil(128)))
+}
+
+/// The dispatches of [`REGISTERS`] where none may be long: [`LinearParams::first`] and the grid of each.
+///
+/// # Panics
+/// If there are more than 2^32 workgroups.
+pub fn registers_parts(params: &LinearParams) -> impl Iterator<Item = (u32, [u32; 3])> {
+    let [m, n, k] = [params.m, params.n, params.k].map(u64::from);
+    let groups = m.div_ceil(128) * n.div_ceil(128);
+    divided(groups, m.saturating_mul(n).saturating_mul(k)).map(|part| (part.start, grid(part.len() as u64)))
 }
 
 /// The dispatch of [`TILES`].

@@ -5,7 +5,7 @@ mod gpu;
 use gpu::{Gpu, Slot, assert_close, bits, gpu, noise};
 use maetok_shaders::linear::{
     Int8, LinearParams, PackError, REGISTERS, TILES, UNPACK, UnpackParams, VECTOR, pack_f16, pack_f32, pack_int8,
-    registers_grid, tiles_grid, unpack_f16, unpack_grid, unpack_int8, vector_grid,
+    registers_grid, registers_parts, tiles_grid, unpack_f16, unpack_grid, unpack_int8, vector_grid,
 };
 use maetok_shaders::{Kernel, grid};
 use proptest::prelude::*;
@@ -404,6 +404,46 @@ fn the_cut_of_the_grid_does_not_matter() {
             let got = case.run(gpu, kernel, rows, [count.div_ceil(y), y, 1]);
             assert_close(&case.name(kernel.name), gpu, &got, &want, |at| bound[at]);
         }
+    }
+}
+
+/// Dispatches that share the work write each number once, and together what one writes.
+#[test]
+fn parts_of_a_layer_are_the_layer() {
+    let Some(gpu) = gpu("parts_of_a_layer_are_the_layer") else { return };
+    let mut case = Case::new(300, 200, 8, "F32", 8);
+    let (want, bound) = definition(&case);
+    for (kernel, rows, groups) in [(&REGISTERS, 0, 3 * 2), (&TILES, 0, 5 * 4), (&VECTOR, 4, 75 * 4)] {
+        let cut = groups / 3 + 1;
+        let [before, after] = [(0, cut), (cut, groups - cut)].map(|(first, count)| {
+            case.params.first = first;
+            case.run(gpu, kernel, rows, grid(u64::from(count)))
+        });
+        let both = before.iter().zip(&after).map(|(a, b)| if a.is_nan() { *b } else { *a }).collect::<Vec<f32>>();
+        let once = before.iter().zip(&after).all(|(a, b)| a.is_nan() != b.is_nan());
+        assert!(once, "{}", case.name(kernel.name));
+        assert_close(&case.name(kernel.name), gpu, &both, &want, |at| bound[at]);
+    }
+}
+
+#[test]
+fn long_layers_have_several_dispatches() {
+    for ((m, n, k), dispatches) in [
+        ((1, 4, 0), 1),
+        ((80, 768, 192), 1),
+        ((385, 3072, 768), 4),
+        ((256, 4608, 1152), 6),
+        // No workgroup is cut: this one is long by itself.
+        ((1, 4, 1 << 30), 1),
+    ] {
+        let parts: Vec<_> = registers_parts(&LinearParams::new(m, n, k)).collect();
+        assert_eq!(parts.len(), dispatches, "{m} x {k} x {n}");
+        let mut end = 0;
+        for (first, [x, y, z]) in parts {
+            assert_eq!(first, end);
+            end += x * y * z;
+        }
+        assert_eq!(end, m.div_ceil(128) * n.div_ceil(128));
     }
 }
 

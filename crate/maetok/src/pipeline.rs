@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{self, Manifest, ModelEntry, ModelFiles, Weights};
 use crate::diffusion::{Generator, GeneratorConfig, Modulations};
 use crate::eval::{psnr, ssim};
-use crate::image as picture;
+use crate::image::{self as picture, Rounding};
+use crate::kernels;
+use crate::nn::unpatchify;
 use crate::rng::Rng;
 use crate::sampler::{Evaluation, Guidance, SamplerKind, Trajectory};
 use crate::tokenizer::{Tokenizer, TokenizerConfig};
@@ -344,9 +346,7 @@ impl Pipeline {
         }
         let (mean, std) = (self.manifest.latent_mean, self.manifest.latent_std);
         let latents: Vec<f32> = run.state().iter().map(|x| (x * std + mean) as f32).collect();
-        let planes = self.decode_planes(&latents).await?;
-        let size = self.config.image_size;
-        Ok(planes.chunks_exact(3 * size * size).map(|one| picture::generated_to_bytes(one, size)).collect())
+        self.pictures(&latents, Rounding::Generated).await
     }
 
     /// The latent of a picture of any size, in tokenizer units, `[L * C]`.
@@ -366,8 +366,7 @@ impl Pipeline {
         if latents.len() != tokens * channels {
             return Err(Error::setting("latents", latents.len(), format!("{} numbers", tokens * channels)));
         }
-        let planes = self.decode_planes(latents).await?;
-        Ok(picture::generated_to_bytes(&planes, self.config.image_size))
+        self.one_picture(latents, Rounding::Generated).await
     }
 
     /// A picture of any size through the tokenizer, with scores.
@@ -377,8 +376,7 @@ impl Pipeline {
     pub async fn reconstruct(&self, image: &RgbImage) -> Result<Reconstruction> {
         let original = picture::centre_crop(image, self.config.image_size);
         let latents = self.encode_square(&original).await?;
-        let planes = self.decode_planes(&latents).await?;
-        let reconstruction = picture::reconstruction_to_bytes(&planes, self.config.image_size);
+        let reconstruction = self.one_picture(&latents, Rounding::Reconstructed).await?;
         Ok(Reconstruction {
             psnr: psnr(&original, &reconstruction),
             ssim: ssim(&original, &reconstruction),
@@ -395,11 +393,25 @@ impl Pipeline {
         read(self.tokenizer.encode(image, None)).await
     }
 
-    /// The planes of one or more latents in tokenizer units, `[B * L * C]`.
-    async fn decode_planes(&self, latents: &[f32]) -> Result<Vec<f32>> {
+    /// The pictures of latents in tokenizer units, `[B * L * C]`.
+    async fn pictures(&self, latents: &[f32], rounding: Rounding) -> Result<Vec<RgbImage>> {
         let (tokens, channels) = self.latent_shape();
         let z = TensorData::new(latents.to_vec(), [latents.len() / (tokens * channels), tokens, channels]);
-        read(self.tokenizer.decode(Tensor::<3>::from_data(z, &self.device))).await
+        let patches = self.tokenizer.decode_patches(Tensor::<3>::from_data(z, &self.device));
+        let (size, side) = (self.config.image_size, self.config.patch_size);
+        if let Some(pixels) = kernels::to_rgba8(&patches, side, rounding) {
+            let data = pixels.into_data_async().await.map_err(|e| Error::of_device(&e))?;
+            let pixels = data.try_to_vec::<i32>().map_err(|e| Error::of_device(&e))?;
+            return Ok(pixels.chunks_exact(size * size).map(|one| picture::from_pixels(one, size)).collect());
+        }
+        let planes = read(unpatchify(patches, side)).await?;
+        Ok(planes.chunks_exact(3 * size * size).map(|one| picture::from_planes(one, size, rounding)).collect())
+    }
+
+    /// The picture of one.
+    async fn one_picture(&self, latents: &[f32], rounding: Rounding) -> Result<RgbImage> {
+        let mut pictures = self.pictures(latents, rounding).await?;
+        Ok(pictures.pop().expect("as many pictures as latents"))
     }
 
     /// Decodes latents in model units.

@@ -10,6 +10,25 @@ pub fn to_planes(rgb: &RgbImage) -> Vec<f32> {
     (0..3).flat_map(plane).collect()
 }
 
+/// How a number of a picture becomes a byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rounding {
+    /// Of what was generated: [`generated_byte`].
+    Generated,
+    /// Of what was reconstructed: [`reconstruction_byte`].
+    Reconstructed,
+}
+
+impl Rounding {
+    /// The byte of a number.
+    pub fn byte(self, value: f32) -> u8 {
+        match self {
+            Self::Generated => generated_byte(value),
+            Self::Reconstructed => reconstruction_byte(value),
+        }
+    }
+}
+
 /// The byte of a generated value: clamped to -1..1, mapped to 0..255, truncated.
 pub fn generated_byte(value: f32) -> u8 {
     ((value.clamp(-1.0, 1.0) + 1.0) / 2.0 * 255.0) as u8
@@ -25,7 +44,7 @@ pub fn reconstruction_byte(value: f32) -> u8 {
 /// # Panics
 /// If there are not `3 * size * size` values.
 pub fn generated_to_bytes(planes: &[f32], size: usize) -> RgbImage {
-    from_planes(planes, size, generated_byte)
+    from_planes(planes, size, Rounding::Generated)
 }
 
 /// A reconstruction from `[3, size, size]`, each value by [`reconstruction_byte`].
@@ -33,15 +52,32 @@ pub fn generated_to_bytes(planes: &[f32], size: usize) -> RgbImage {
 /// # Panics
 /// If there are not `3 * size * size` values.
 pub fn reconstruction_to_bytes(planes: &[f32], size: usize) -> RgbImage {
-    from_planes(planes, size, reconstruction_byte)
+    from_planes(planes, size, Rounding::Reconstructed)
 }
 
-fn from_planes(planes: &[f32], size: usize, byte: fn(f32) -> u8) -> RgbImage {
+/// A picture from `[3, size, size]`.
+///
+/// # Panics
+/// If there are not `3 * size * size` values.
+pub fn from_planes(planes: &[f32], size: usize, rounding: Rounding) -> RgbImage {
     assert_eq!(planes.len(), 3 * size * size, "planes of a {size}x{size} picture");
     let side = u32::try_from(size).expect("a side below 2^32");
     RgbImage::from_fn(side, side, |x, y| {
         let at = y as usize * size + x as usize;
-        Rgb([0, 1, 2].map(|channel| byte(planes[channel * size * size + at])))
+        Rgb([0, 1, 2].map(|channel| rounding.byte(planes[channel * size * size + at])))
+    })
+}
+
+/// A picture from `[size, size]` pixels of RGBA, the red byte lowest.
+///
+/// # Panics
+/// If there are not `size * size` pixels.
+pub fn from_pixels(pixels: &[i32], size: usize) -> RgbImage {
+    assert_eq!(pixels.len(), size * size, "pixels of a {size}x{size} picture");
+    let side = u32::try_from(size).expect("a side below 2^32");
+    RgbImage::from_fn(side, side, |x, y| {
+        let [red, green, blue, _] = pixels[y as usize * size + x as usize].to_le_bytes();
+        Rgb([red, green, blue])
     })
 }
 
@@ -97,6 +133,12 @@ mod tests {
         for (a, b) in generated_to_bytes(&planes, 16).iter().zip(picture.iter()) {
             assert!(b - a <= 1, "{b} became {a}");
         }
+    }
+
+    #[test]
+    fn pixels_are_read_red_first_and_their_alpha_is_nothing() {
+        let picture = from_pixels(&[0x00_03_02_01, i32::from_le_bytes([255, 254, 253, 255]), 0, -1], 2);
+        assert_eq!(picture.as_raw(), &[1, 2, 3, 255, 254, 253, 0, 0, 0, 255, 255, 255]);
     }
 
     #[test]

@@ -10,7 +10,8 @@ mod decode_tests;
 
 pub use ::image::RgbImage;
 pub use convert::{
-    encode_png, generated_byte, generated_to_bytes, grid, reconstruction_byte, reconstruction_to_bytes, to_planes,
+    Rounding, encode_png, from_pixels, from_planes, generated_byte, generated_to_bytes, grid, reconstruction_byte,
+    reconstruction_to_bytes, to_planes,
 };
 pub use crop::centre_crop;
 pub use decode::{MAX_PIXELS, MAX_SIDE, MIN_SIDE, Picture, decode};

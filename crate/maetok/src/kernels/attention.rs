@@ -10,7 +10,7 @@ use maetok_shaders::{MAX_GROUPS, grid};
 
 use super::choice::{self, Family};
 use super::cpu;
-use super::launch::{Buffer, Slot, launch};
+use super::launch::{Buffer, Slot, launch, submit_before_long};
 use super::linear::number;
 
 /// Norm of queries and keys over the head size.
@@ -131,6 +131,7 @@ impl Plan {
         for part in parts(batch as u32, tokens, heads, dim) {
             let params = Attention { tokens, heads, dim, first: part.first, end: part.end, scale };
             launch(&ATTENTION, &[], part.grid(), &[Slot::In(&qkv), Slot::Out(&y)], &params.words());
+            submit_before_long(&y, part.multiply_adds(tokens, dim));
         }
         y.tensor()
     }

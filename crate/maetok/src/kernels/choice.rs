@@ -30,11 +30,13 @@ pub enum Family {
     AttentionTiled,
     /// `patch_embed`
     PatchEmbed,
+    /// `to_rgba8`
+    ToRgba8,
 }
 
 impl Family {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::LinearRegisters,
         Self::LinearTiles,
         Self::Vector,
@@ -43,6 +45,7 @@ impl Family {
         Self::Attention,
         Self::AttentionTiled,
         Self::PatchEmbed,
+        Self::ToRgba8,
     ];
 
     /// The family that does the same on GPUs, for one that is for software adapters.
@@ -74,6 +77,7 @@ impl Family {
             Self::Attention => "attention",
             Self::AttentionTiled => "attention_tiled",
             Self::PatchEmbed => "patch_embed",
+            Self::ToRgba8 => "to_rgba8",
         }
     }
 }
@@ -214,9 +218,9 @@ pub(super) fn attention(device: &Device, normed: bool) -> Option<Family> {
     }
 }
 
-/// For patches.
-pub(super) fn patches(device: &Device) -> Option<Family> {
-    first(device, &[Family::PatchEmbed])
+/// For a step that one family alone does.
+pub(super) fn only(device: &Device, family: Family) -> Option<Family> {
+    first(device, &[family])
 }
 
 thread_local! {

@@ -1,5 +1,6 @@
 //! From tensors to a dispatch and back: the only place that knows Burn's internal side.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -13,7 +14,7 @@ use cubecl::ir::{ElemType, UIntKind};
 use cubecl::prelude::{AddressType, ExecutionMode, KernelDefinition, KernelId, KernelMetadata, KernelSettings, Scope};
 use cubecl::server::{Handle, KernelArguments};
 use cubecl::{CubeCount, CubeKernel, Device, PrecompiledSource};
-use maetok_shaders::Kernel;
+use maetok_shaders::{Kernel, LONGEST};
 
 use super::choice;
 
@@ -85,6 +86,15 @@ impl Buffer {
         })
     }
 
+    /// The tensor of what a kernel wrote as `i32` or `u32`.
+    pub fn words<const D: usize>(self) -> Tensor<D, Int> {
+        let words = CubeTensor { dtype: DType::I32, ..self.0 };
+        Tensor::from_dispatch(DispatchTensor {
+            kind: DispatchTensorKind::Cube(BackendTensor::Int(words)),
+            autodiff: DispatchAutodiffContext::Disabled,
+        })
+    }
+
     fn handle(&self) -> Handle {
         self.0.handle.clone()
     }
@@ -97,6 +107,8 @@ pub(super) enum Slot<'a> {
     In(&'a Buffer),
     /// Written, or read and written.
     Out(&'a Buffer),
+    /// A table that is the same in every call.
+    Constant(&'a [u32]),
     /// This variant ignores it.
     Unused,
 }
@@ -127,6 +139,7 @@ pub(super) fn launch(
         let (handle, io) = match slot {
             Slot::In(buffer) => (buffer.handle(), BufferIOAttr::ReadOnly),
             Slot::Out(buffer) => (buffer.handle(), BufferIOAttr::ReadWrite),
+            Slot::Constant(words) => (constant(client, device, words), BufferIOAttr::ReadOnly),
             Slot::Unused => (constant(client, device, &[0; 4]), BufferIOAttr::ReadOnly),
         };
         arguments = arguments.with_buffer_io(handle.binding(), io);
@@ -136,6 +149,25 @@ pub(super) fn launch(
     let variant = Variant { kernel, choices: choices.to_vec() };
     client.launch(Box::new(variant), CubeCount::Static(x, y, z), arguments);
     choice::count_launch();
+}
+
+thread_local! {
+    /// Multiply-adds of the dispatches that this thread queued for software adapters since the last submission of ours.
+    static QUEUED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// After a dispatch for software adapters that writes `output`: submits what waits in CubeCL's queue before it becomes longer
+/// than [`LONGEST`]. By itself the queue goes when it has 32 dispatches, however long they are, and until such a submission
+/// is over a software adapter answers to nobody.
+pub(super) fn submit_before_long(Buffer(output): &Buffer, multiply_adds: u64) {
+    let queued = QUEUED.get().saturating_add(multiply_adds);
+    // Another of the same size would be too much.
+    let long = queued.saturating_add(multiply_adds) > LONGEST;
+    QUEUED.set(if long { 0 } else { queued });
+    if long {
+        // What is wrong with the device, whoever reads the output will hear.
+        let _ = output.client.flush();
+    }
 }
 
 /// A variant of a kernel, as CubeCL wants it. Not by way of Burn's own wrapper: there every kernel is called `main`, and

@@ -2,11 +2,11 @@
 
 use burn::tensor::Tensor;
 pub use maetok_loops::Activation;
-use maetok_shaders::linear::{LinearParams, REGISTERS, TILES, VECTOR, registers_grid, tiles_grid, vector_grid};
+use maetok_shaders::linear::{LinearParams, REGISTERS, TILES, VECTOR, registers_parts, tiles_grid, vector_grid};
 
 use super::choice::{self, Family};
 use super::cpu;
-use super::launch::{Buffer, Slot, launch};
+use super::launch::{Buffer, Slot, launch, submit_before_long};
 use super::packed::{Matrix, Read};
 
 /// What a layer's result is added to.
@@ -115,18 +115,25 @@ pub fn linear<const D: usize>(
         ("ACTIVATION", activation_line(activation)),
         ("RESIDUAL", kind),
     ];
-    let (kernel, grid) = match family {
+    let [scales, bias, old, gate] = [scales.as_ref(), bias.as_ref(), old.as_ref(), gate.as_ref()].map(Slot::from);
+    let slots = [Slot::In(&input), Slot::In(&words), scales, bias, old, gate, Slot::Out(&y)];
+    match family {
         Family::Vector => {
             let rows = m.min(4);
             choices.push(("ROWS", ["1u", "2u", "3u", "4u"][rows - 1]));
-            (&VECTOR, vector_grid(params.m, params.n, rows as u32))
+            launch(&VECTOR, &choices, vector_grid(params.m, params.n, rows as u32), &slots, &params.words());
         }
-        Family::LinearTiles => (&TILES, tiles_grid(params.m, params.n)),
-        _ => (&REGISTERS, registers_grid(params.m, params.n)),
-    };
-    let [scales, bias, old, gate] = [scales.as_ref(), bias.as_ref(), old.as_ref(), gate.as_ref()].map(Slot::from);
-    let slots = [Slot::In(&input), Slot::In(&words), scales, bias, old, gate, Slot::Out(&y)];
-    launch(kernel, &choices, grid, &slots, &params.words());
+        Family::LinearTiles => {
+            launch(&TILES, &choices, tiles_grid(params.m, params.n), &slots, &params.words());
+        }
+        _ => {
+            for (first, grid) in registers_parts(&params) {
+                launch(&REGISTERS, &choices, grid, &slots, &LinearParams { first, ..params }.words());
+                let groups = u64::from(grid[0]) * u64::from(grid[1]);
+                submit_before_long(&y, groups.saturating_mul(128 * 128 * k as u64));
+            }
+        }
+    }
     Some(y.tensor())
 }
 

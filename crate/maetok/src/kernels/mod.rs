@@ -11,6 +11,7 @@
 //! | [`norm`] | `nn/norm.rs`, `nn/rms_norm.rs` | `layer_norm`, `layer_norm_rows` |
 //! | [`attention`] | `nn/attention.rs` | `attention` after `qk_prepare`, or `attention_tiled` |
 //! | [`patch_rows`] | `nn/patch_embed.rs` | `patch_embed` |
+//! | [`to_rgba8`] | `pipeline.rs` | `to_rgba8` |
 //!
 //! Weights of linear layers may be kept as they are read: see [`packed`]. [`choice`] says which kernel of a family: by a
 //! table, and by what [`self_test`] and [`contest`] found out about the adapter at hand, which a [`Verdict`] carries to the
@@ -36,6 +37,6 @@ pub use choice::{Family, Preferred, Route, Tiles, launches, prefer, within};
 pub use linear::{Activation, Gate, Residual, linear};
 pub use norm::{Modulation, Norm, norm};
 pub use packed::{Matrix, Packed, Packing, reads_packed, reads_panels};
-pub use patches::patch_rows;
+pub use patches::{patch_rows, to_rgba8};
 pub use self_test::{Check, examine, self_test};
 pub use verdict::Verdict;

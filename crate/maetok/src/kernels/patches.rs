@@ -1,12 +1,14 @@
-//! A picture as rows of patches.
+//! A picture as rows of patches, and patches as a picture.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 use maetok_shaders::grid;
-use maetok_shaders::pixels::{PATCH_EMBED, PatchEmbed};
+use maetok_shaders::pixels::{PATCH_EMBED, PatchEmbed, TO_RGBA8, ToRgba8, edges};
 
+use super::choice::{self, Family};
+use super::cpu;
 use super::launch::{Buffer, Slot, launch};
 use super::linear::number;
-use super::{choice, cpu};
+use crate::image::Rounding;
 
 /// `[B, 3, H, W] -> [B*N, 3*p*p]` for patches of `side` pixels; `None` where no kernel can.
 pub fn patch_rows(image: &Tensor<4>, side: usize) -> Option<Tensor<2>> {
@@ -19,7 +21,7 @@ pub fn patch_rows(image: &Tensor<4>, side: usize) -> Option<Tensor<2>> {
         return Some(rows);
     }
     let input = Buffer::of(image)?;
-    choice::patches(input.device())?;
+    choice::only(input.device(), Family::PatchEmbed)?;
     let (rows, stride) = (batch * (height / side) * (width / side), 3 * side * side);
     let params = PatchEmbed {
         count: number(rows * stride)?,
@@ -37,4 +39,35 @@ pub fn patch_rows(image: &Tensor<4>, side: usize) -> Option<Tensor<2>> {
         &params.words(),
     );
     Some(out.tensor())
+}
+
+/// Patches of square pictures as pixels of RGBA, the red byte lowest, alpha 255; `None` where no kernel can.
+///
+/// # Shapes
+/// - `patches`: `[B, N, 3*p*p]` for patches of `side` pixels, `N` a square number
+/// - returns `[B, H, W]`
+pub fn to_rgba8(patches: &Tensor<3>, side: usize, rounding: Rounding) -> Option<Tensor<3, Int>> {
+    let [batch, count, numbers] = patches.dims();
+    let rows = count.isqrt();
+    if rows * rows != count || numbers != 3 * side * side || batch * count * numbers == 0 {
+        return None;
+    }
+    let input = Buffer::of(patches)?;
+    choice::only(input.device(), Family::ToRgba8)?;
+    let params = ToRgba8 {
+        count: number(batch * count * side * side)?,
+        columns: number(rows)?,
+        rows: number(rows)?,
+        side: number(side)?,
+    };
+    let edges = edges(|value| rounding.byte(value)).map(f32::to_bits);
+    let out = input.fresh([batch, rows * side, rows * side]);
+    launch(
+        &TO_RGBA8,
+        &[],
+        grid(u64::from(params.count.div_ceil(64))),
+        &[Slot::In(&input), Slot::Constant(&edges), Slot::Out(&out)],
+        &params.words(),
+    );
+    Some(out.words())
 }

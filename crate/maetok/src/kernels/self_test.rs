@@ -11,8 +11,9 @@ use super::choice::{self, Family, Route};
 use super::contest::contest;
 use super::{
     Activation, Gate, HeadNorm, Matrix, Modulation, Norm, Packed, Residual, Verdict, attention, linear, norm,
-    patch_rows,
+    patch_rows, to_rgba8,
 };
+use crate::image::Rounding;
 
 /// Farthest from the answer, relative to 1 or the answer: sums of a few dozen terms in f32, and an exponential.
 const TOLERANCE: f64 = 1e-4;
@@ -55,9 +56,12 @@ pub async fn self_test(device: &Device, hardware: bool, gpu: Option<&wgpu::Devic
             continue;
         }
         let scopes = Scopes::open(gpu);
-        let fault = match problems(family, device) {
-            Some(problems) => Some(fault(problems).await),
-            None => None,
+        let fault = match family {
+            Family::ToRgba8 => pixel_fault(device).await,
+            _ => match problems(family, device) {
+                Some(problems) => Some(fault(problems).await),
+                None => None,
+            },
         };
         let refused = scopes.close().await;
         checks.extend(fault.map(|fault| Check { family, fault: refused.or(fault) }));
@@ -74,6 +78,33 @@ async fn fault(problems: Vec<Problem>) -> Option<String> {
         }
         Err(error) => Some(error.to_string()),
     }
+}
+
+/// The same of bytes, each of which must be the one: a picture of 2 x 2 patches. `None` where no kernel runs.
+async fn pixel_fault(device: &Device) -> Option<Option<String>> {
+    let (side, rows) = (3, 2);
+    let mut values: Vec<f32> = numbers(15, 3 * side * side * rows * rows).iter().map(|value| 1.2 * value).collect();
+    values[5] = f32::NAN;
+    let patches = tensor(&values, [1, rows * rows, 3 * side * side], device);
+    let pixels = choice::within(Route::ByAdapter, || to_rgba8(&patches, side, Rounding::Generated))?;
+    let read = match pixels.into_data_async().await {
+        Ok(data) => data.try_to_vec::<i32>().map_err(|e| e.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    let want = (0..side * side * rows * rows).map(|i| {
+        let (y, x) = (i / (rows * side), i % (rows * side));
+        let at = ((y / side * rows + x / side) * side * side + y % side * side + x % side) * 3;
+        let [red, green, blue] = [0, 1, 2].map(|channel| Rounding::Generated.byte(values[at + channel]));
+        i32::from_le_bytes([red, green, blue, 255])
+    });
+    Some(match read {
+        Ok(got) if got.len() != want.len() => Some(format!("{} pixels instead of {}", got.len(), want.len())),
+        Ok(got) => {
+            let wrong = got.iter().zip(want).enumerate().find(|(_, (got, want))| *got != want);
+            wrong.map(|(at, (got, want))| format!("pixel {at} is {got:08x}, not {want:08x}"))
+        }
+        Err(error) => Some(error),
+    })
 }
 
 /// Hears of what a device refuses in a browser, where CubeCL does not wait for the answer: Burn would go on with what
@@ -140,6 +171,8 @@ fn problems(family: Family, device: &Device) -> Option<Vec<Problem>> {
         Family::Attention => by(Route::Registers, &|| heads(&[false, true])),
         Family::AttentionTiled => by(Route::Tiles, &|| heads(&[false])),
         Family::PatchEmbed => patch_problem(device).map(|problem| vec![problem]),
+        // See `pixel_fault`.
+        Family::ToRgba8 => None,
     }
 }
 
@@ -366,8 +399,14 @@ mod tests {
 
     #[test]
     fn every_family_passes_on_a_gpu() {
-        let software =
-            [Family::LinearRegisters, Family::Vector, Family::NormRows, Family::Attention, Family::PatchEmbed];
+        let software = [
+            Family::LinearRegisters,
+            Family::Vector,
+            Family::NormRows,
+            Family::Attention,
+            Family::PatchEmbed,
+            Family::ToRgba8,
+        ];
         for on in devices().into_iter().filter(|on| on.label != "cpu") {
             for (hardware, expected) in [(true, &Family::ALL[..]), (false, &software)] {
                 let checks = pollster::block_on(self_test(&on.device, hardware, None));

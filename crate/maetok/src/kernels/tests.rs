@@ -5,6 +5,7 @@ use maetok_shaders::linear::{pack_f16, pack_int8, unpack_f16, unpack_int8};
 use maetok_tests::{TestDevice, Tolerance, Values as _, assert_close, devices};
 
 use super::*;
+use crate::image::{Rounding, from_pixels, from_planes};
 use crate::nn::linear::{activated, added};
 use crate::nn::{self, RmsNorm};
 
@@ -144,6 +145,48 @@ fn long_attention_is_divided_among_dispatches_and_agrees() {
         let got = within(Route::Registers, || attention(qkv, heads, HeadNorm::None, None)).break_value().unwrap();
         assert_eq!(launches() - before, 2, "dispatches");
         close("two dispatches", Route::Registers, got, &want, CLOSE);
+    }
+}
+
+#[test]
+fn long_layers_are_divided_among_dispatches_and_agree() {
+    for device in gpus() {
+        let (m, k, n) = (300, 1200, 1200);
+        let layer = nn::linear_xavier(k, n, &device);
+        let x = random([m, k], &device);
+        let want = within(Route::Plain, || nn::linear(&layer, x.clone())).values().1;
+        for (route, dispatches) in [(Route::Registers, 2), (Route::Tiles, 1)] {
+            let before = launches();
+            let got = within(route, || nn::linear(&layer, x.clone()));
+            assert_eq!(launches() - before, dispatches, "dispatches by {route:?}");
+            close("a long layer", route, got, &want, CLOSE);
+        }
+    }
+}
+
+#[test]
+fn patches_become_the_pixels_that_the_plain_way_gives() {
+    for on in devices() {
+        for (batch, rows, side) in [(1, 1, 1), (2, 2, 3), (1, 8, 16)] {
+            let patches = random([batch, rows * rows, 3 * side * side], &on.device);
+            let size = rows * side;
+            let planes = nn::unpatchify(patches.clone(), side).values().1;
+            for rounding in [Rounding::Generated, Rounding::Reconstructed] {
+                let Some(pixels) = to_rgba8(&patches, side, rounding) else {
+                    assert_eq!(on.label, "cpu");
+                    continue;
+                };
+                assert_eq!(pixels.dims(), [batch, size, size]);
+                let pixels = pixels.into_data().try_to_vec::<i32>().unwrap();
+                for (pixels, planes) in pixels.chunks(size * size).zip(planes.chunks(3 * size * size)) {
+                    assert!(from_pixels(pixels, size) == from_planes(planes, size, rounding), "{rounding:?}, {side}");
+                    assert!(pixels.iter().all(|pixel| pixel.to_le_bytes()[3] == 255));
+                }
+            }
+        }
+        for (count, numbers) in [(3, 12), (4, 11), (0, 12)] {
+            assert!(to_rgba8(&Tensor::zeros([1, count, numbers], &on.device), 2, Rounding::Generated).is_none());
+        }
     }
 }
 

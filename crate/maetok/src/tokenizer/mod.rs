@@ -171,6 +171,13 @@ impl Tokenizer {
         picture
     }
 
+    /// [`decode`](Self::decode) before the patches are put together: `[B, N, 3*p*p]`, inside a patch
+    /// `(row * p + column) * 3 + channel`.
+    pub fn decode_patches(&self, z: Tensor<3>) -> Tensor<3> {
+        let tokens = self.tokens(z, None, &mut ());
+        self.patches(tokens, &mut ())
+    }
+
     /// What the decoder's last layer reads: patch tokens `[B, N, D]` of latents `z` `[B, L, C]`.
     ///
     /// `drop_path`, drawn for `B` pictures and the decoder's depth, is for training.
@@ -190,10 +197,14 @@ impl Tokenizer {
     }
 
     fn picture(&self, tokens: Tensor<3>, probe: &mut impl Probe) -> Tensor<4> {
+        unpatchify(self.patches(tokens, probe), self.patch_size)
+    }
+
+    fn patches(&self, tokens: Tensor<3>, probe: &mut impl Probe) -> Tensor<3> {
         let to_pixel = self.decoder.to_pixel.as_ref().expect("the pixel decoder has its last layer");
         let pixels = exact(&to_pixel.model, tokens); // [B, N, 3*p*p]
         probe.see("pixels_flat", &pixels);
-        unpatchify(pixels, self.patch_size)
+        pixels
     }
 }
 
