@@ -23,6 +23,8 @@ const { values: options } = parseArgs({
     names: { type: "string", default: "toon-128" },
     browsers: { type: "string", default: "chromium,firefox" },
     engines: { type: "string", default: "cpu,webgpu,plain,ort-wasm,ort-webgpu" },
+    // Models for `plain`, which takes minutes for each; all where it is not said.
+    plain: { type: "string" },
     layers: { type: "string", default: "385x768x3072,128x1152x4608" },
     runs: { type: "string", default: "5" },
   },
@@ -77,7 +79,8 @@ try {
     try {
       const version = await browser.version();
       for (const engine of options.engines.split(",")) {
-        for (const model of options.names.split(",")) await measure(browser, { browser: name, version, engine, model });
+        const names = (engine === "plain" && options.plain) || options.names;
+        for (const model of names.split(",")) await measure(browser, { browser: name, version, engine, model });
         if (engine === "webgpu" || engine === "plain") await measure(browser, { browser: name, version, engine, model: null });
       }
     } finally {

@@ -31,7 +31,7 @@ pub struct BenchArgs {
     /// Browsers to measure in, with commas between; empty for none
     #[arg(long, default_value = "chromium,firefox")]
     browsers: String,
-    /// Engines to measure in browsers, with commas between; Burn's own kernels, `plain`, take half of the time
+    /// Engines to measure in browsers, with commas between; Burn's own kernels, `plain`, take a third of the time
     #[arg(long, default_value = "cpu,webgpu,plain,ort-wasm,ort-webgpu")]
     engines: String,
     /// A Python with onnx, onnxruntime, numpy, safetensors and perhaps torch; by default one is set up without torch
@@ -306,7 +306,8 @@ impl<'a> Bench<'a> {
         command.arg(self.project.web().join("bench/browsers.mjs"));
         command.arg("--models").arg(self.folder.join("models")).arg("--onnx").arg(self.folder.join("onnx"));
         command.args(["--names", &format!("{SHIPPED},{RANDOM}"), "--browsers", &self.browsers, "--runs", &self.runs]);
-        command.args(["--engines", &self.engines]);
+        // A picture of the included model by Burn's kernels takes a browser minutes; the blocks alone tell how they compare.
+        command.args(["--engines", &self.engines, "--plain", RANDOM]);
         for found in json_of(&mut command)?.as_array().context("a list of results")? {
             let text = |key: &str| found[key].as_str().map(str::to_owned);
             let place = text("version").context("a browser's version")?;
