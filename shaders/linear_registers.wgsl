@@ -6,7 +6,8 @@
 //! shapes    x [M, K], y [M, N] row-major f32; K and N multiples of 4; M any.
 //!           w as the host packs it (src/linear.rs): f32 [K, N]; f16, two rows of a column in a u32 [K/2, N]; int8,
 //!           four rows of a column in a u32 [K/4, N]. For scale, bias, residual or gate without use, any 16 bytes do
-//! grid      one workgroup of 8 x 8 invocations per 128 rows x 128 columns, 16 x 16 outputs each; numbered over x and y from first
+//! grid      one workgroup of 8 x 8 invocations per 128 rows x 128 columns, 16 x 16 outputs each; numbered over x and y
+//!           from first
 //! memory    no workgroup memory; 64 vec4 of sums in named registers (an array indexed by a loop is 10 times slower on
 //!           software adapters, whose loads cost as much as dozens of multiply-adds: hence so many sums to each)
 //! numbers   sums in f32 for every storage; four terms of k at a time, as a matrix times a vector, which software
@@ -32,7 +33,7 @@ struct Params {                 // layout checked by tests/valid.rs
     rows_per_sample: u32,       // rows of y under one row of gates; m where there is one
     gate_stride: u32,           // from one row of gates to the next, in floats, a multiple of 4
     gate_offset: u32,           // where the first gate stands, in floats, a multiple of 4
-    first: u32,                 // number of this dispatch's first workgroup: long work is divided among dispatches
+    first: u32,                 // number of this dispatch's first workgroup; 0 where one dispatch does it all
 }
 
 @group(0) @binding(0) var<storage, read>       x:        array<vec4<f32>>;   // [M, K]

@@ -6,7 +6,8 @@
 //! shapes    x [M, K], y [M, N] row-major f32; K and N multiples of 4; M any.
 //!           w as the host packs it (src/linear.rs): f32 [K, N]; f16, two rows of a column in a u32 [K/2, N]; int8,
 //!           four rows of a column in a u32 [K/4, N]. For scale, bias, residual or gate without use, any 16 bytes do
-//! grid      one workgroup of 128 invocations per 64 rows x 64 columns, 8 x 4 outputs each; numbered over x and y from first
+//! grid      one workgroup of 128 invocations per 64 rows x 64 columns, 8 x 4 outputs each; numbered over x and y
+//!           from first
 //! memory    8 KiB in the workgroup: 16 k of 64 rows of x and of 64 columns of w, unpacked and scaled as they come in;
 //!           8 vec4 of sums in named registers. Three vec4 are read from it for 32 multiply-adds
 //! numbers   sums in f32 for every storage; terms in the order of k, one fused multiply-add each.
@@ -32,7 +33,7 @@ struct Params {                 // layout checked by tests/valid.rs
     rows_per_sample: u32,       // rows of y under one row of gates; m where there is one
     gate_stride: u32,           // from one row of gates to the next, in floats, a multiple of 4
     gate_offset: u32,           // where the first gate stands, in floats, a multiple of 4
-    first: u32,                 // number of this dispatch's first workgroup: long work is divided among dispatches
+    first: u32,                 // number of this dispatch's first workgroup; 0 where one dispatch does it all
 }
 
 @group(0) @binding(0) var<storage, read>       x:        array<vec4<f32>>;   // [M, K]

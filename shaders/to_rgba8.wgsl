@@ -46,5 +46,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grid: 
     let picture = id / (width * height);
     let tile = (picture * params.rows + y / p) * params.columns + x / p;
     let at = ((tile * p + y % p) * p + x % p) * 3u;
-    pixels[id] = byte(patches[at]) | byte(patches[at + 1u]) << 8u | byte(patches[at + 2u]) << 16u | 0xff000000u;
+    pixels[id] = byte(patches[at]) | (byte(patches[at + 1u]) << 8u) | (byte(patches[at + 2u]) << 16u) | 0xff000000u;
 }

@@ -6,8 +6,8 @@
 //! shapes    x [M, K], y [M, N] row-major f32; K and N multiples of 4; M any, made for M <= ROWS.
 //!           w as the host packs it (src/linear.rs): f32 [K, N]; f16, two rows of a column in a u32 [K/2, N]; int8,
 //!           four rows of a column in a u32 [K/4, N]. For scale, bias, residual or gate without use, any 16 bytes do
-//! grid      one workgroup of 128 invocations per ROWS rows x 64 columns, k cut in 8 slices; numbered over x and y from first,
-//!           columns first. More than ROWS rows work, reading w again for each ROWS of them
+//! grid      one workgroup of 128 invocations per ROWS rows x 64 columns, k cut in 8 slices; numbered over x and y
+//!           from first, columns first. More than ROWS rows work, reading w again for each ROWS of them
 //! memory    2 KiB per row in the workgroup, for the sums of the slices
 //! numbers   sums in f32 for every storage; each slice takes every 8th four of k; the slices are then added in order.
 //!           f16 is read exactly. GELU is within 1e-6 absolute up to |x| = 4, relative to x beyond
@@ -33,7 +33,7 @@ struct Params {                 // layout checked by tests/valid.rs
     rows_per_sample: u32,       // rows of y under one row of gates; m where there is one
     gate_stride: u32,           // from one row of gates to the next, in floats, a multiple of 4
     gate_offset: u32,           // where the first gate stands, in floats, a multiple of 4
-    first: u32,                 // number of this dispatch's first workgroup: long work is divided among dispatches
+    first: u32,                 // number of this dispatch's first workgroup; 0 where one dispatch does it all
 }
 
 @group(0) @binding(0) var<storage, read>       x:        array<vec4<f32>>;   // [M, K]

@@ -133,7 +133,7 @@ impl Part {
 /// The dispatches of [`ATTENTION`], nearly equal ones. Valid where `B * A * T` is a `u32`.
 pub fn parts(batch: u32, tokens: u32, heads: u32, dim: u32) -> Vec<Part> {
     let invocations = u64::from(batch * heads * tokens.div_ceil(16));
-    divided(invocations, invocations * of_invocation(tokens, dim))
+    divided(invocations, invocations.saturating_mul(of_invocation(tokens, dim)))
         .map(|part| Part { first: part.start, end: part.end })
         .collect()
 }
@@ -158,7 +158,7 @@ mod tests {
             ((1, 1, 1, 4), 1),
             ((2, 16, 4, 64), 1),
             ((1, 385, 12, 64), 1),
-            ((2, 1024, 16, 72), 18),
+            ((2, 1024, 16, 72), 19),
             ((1, 65_536, 1, 4), 128),
         ] {
             let (batch, tokens, heads, dim): (u32, u32, u32, u32) = sizes;

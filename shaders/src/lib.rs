@@ -107,13 +107,15 @@ impl Kernel {
 /// which answers to nobody meanwhile.
 pub const LONGEST: u64 = 1 << 28;
 
-/// Pieces of work, nearly equally divided among dispatches of at most [`LONGEST`], or of one piece where that is longer.
-/// There is at least one dispatch.
+/// Equal pieces of work of so many multiply-adds in all, nearly equally divided among dispatches of at most [`LONGEST`],
+/// or of one piece where that is longer. There is at least one dispatch.
 ///
 /// # Panics
-/// If there are more than 2^32 pieces.
+/// If there are 2^32 pieces or more.
 pub fn divided(pieces: u64, multiply_adds: u64) -> impl ExactSizeIterator<Item = Range<u32>> {
-    let dispatches = multiply_adds.div_ceil(LONGEST).clamp(1, pieces.max(1));
+    let fit = u128::from(LONGEST) * u128::from(pieces) / u128::from(multiply_adds.max(1));
+    let fit = u64::try_from(fit).unwrap_or(u64::MAX).max(1);
+    let dispatches = pieces.div_ceil(fit).max(1);
     let bound = move |dispatch: u64| {
         let pieces = u128::from(pieces) * u128::from(dispatch) / u128::from(dispatches);
         u32::try_from(pieces).expect("pieces below 2^32")
@@ -156,16 +158,21 @@ mod tests {
             (1, 9 * LONGEST, 1),
             (96, LONGEST, 1),
             (96, LONGEST + 1, 2),
-            (97, 4 * LONGEST, 4),
+            (97, 4 * LONGEST, 5),
+            (3, 2 * LONGEST, 3),
             (3, u64::MAX, 3),
-            (u64::from(u32::MAX), 7 * LONGEST, 7),
+            (u64::from(u32::MAX), 7 * LONGEST, 8),
         ] {
             let parts: Vec<_> = divided(pieces, multiply_adds).collect();
             assert_eq!(parts.len(), dispatches, "{pieces} pieces of {multiply_adds}");
             let mut end = 0;
             for part in parts {
                 assert_eq!(part.start, end, "{pieces} pieces of {multiply_adds}");
-                assert!(part.len() as u64 <= pieces.div_ceil(dispatches as u64));
+                let share = part.len() as u128 * u128::from(multiply_adds);
+                assert!(
+                    part.len() <= 1 || share <= u128::from(LONGEST) * u128::from(pieces),
+                    "{pieces}, {multiply_adds}"
+                );
                 end = part.end;
             }
             assert_eq!(u64::from(end), pieces);

@@ -8,7 +8,7 @@
 //!
 //! [`UNPACK`], `unpack.wgsl`, gives the weights themselves. The other three have the same eight bindings, `x w scale bias residual gate y params`, and the same swaps but for `ROWS`
 //! of [`VECTOR`]. `y` must be another buffer than the ones that are read. [`registers_grid`], [`tiles_grid`] and [`vector_grid`] count
-//! the workgroups, [`LinearParams`] is what they are told.
+//! the workgroups, [`LinearParams`] is what they are told. [`registers_parts`] divides what takes a software adapter long.
 //!
 //! Weights are packed down their columns, so that four rows of four columns come with one to four loads of 16 bytes:
 //! [`pack_f32`], [`pack_f16`], [`pack_int8`].
@@ -79,7 +79,7 @@ params! {
         gate_stride: u32,
         /// Floats before the first gate, a multiple of 4: gates are read where adaLN left them, among its other parts.
         gate_offset: u32,
-        /// Number of this dispatch's first workgroup, where several share the work.
+        /// Number of this dispatch's first workgroup, where several share the work; 0 where one does it all.
         first: u32,
     }
 }
@@ -123,14 +123,31 @@ pub fn registers_grid(m: u32, n: u32) -> [u32; 3] {
     grid(u64::from(m.div_ceil(128)) * u64::from(n.div_ceil(128)))
 }
 
-/// The dispatches of [`REGISTERS`] where none may be long: [`LinearParams::first`] and the grid of each.
+/// One of the dispatches of [`REGISTERS`] that share a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// For [`LinearParams::first`].
+    pub first: u32,
+    /// Its workgroups.
+    pub grid: [u32; 3],
+    /// What they do.
+    pub multiply_adds: u64,
+}
+
+/// The dispatches of [`REGISTERS`] where none may be long.
 ///
 /// # Panics
-/// If there are more than 2^32 workgroups.
-pub fn registers_parts(params: &LinearParams) -> impl Iterator<Item = (u32, [u32; 3])> {
+/// If there are 2^32 workgroups or more.
+pub fn registers_parts(params: &LinearParams) -> impl Iterator<Item = Part> {
     let [m, n, k] = [params.m, params.n, params.k].map(u64::from);
     let groups = m.div_ceil(128) * n.div_ceil(128);
-    divided(groups, m.saturating_mul(n).saturating_mul(k)).map(|part| (part.start, grid(part.len() as u64)))
+    // An invocation that has one row computes 16.
+    let all = m.next_multiple_of(16).saturating_mul(n).saturating_mul(k);
+    let share = move |count: u64| (u128::from(all) * u128::from(count) / u128::from(groups.max(1))) as u64;
+    divided(groups, all).map(move |part| {
+        let count = part.len() as u64;
+        Part { first: part.start, grid: grid(count), multiply_adds: share(count) }
+    })
 }
 
 /// The dispatch of [`TILES`].

@@ -4,10 +4,10 @@ mod gpu;
 
 use gpu::{Gpu, Slot, assert_close, bits, gpu, noise};
 use maetok_shaders::linear::{
-    Int8, LinearParams, PackError, REGISTERS, TILES, UNPACK, UnpackParams, VECTOR, pack_f16, pack_f32, pack_int8,
+    Int8, LinearParams, PackError, Part, REGISTERS, TILES, UNPACK, UnpackParams, VECTOR, pack_f16, pack_f32, pack_int8,
     registers_grid, registers_parts, tiles_grid, unpack_f16, unpack_grid, unpack_int8, vector_grid,
 };
-use maetok_shaders::{Kernel, grid};
+use maetok_shaders::{Kernel, LONGEST, grid};
 use proptest::prelude::*;
 
 /// Rounding of f32.
@@ -436,11 +436,12 @@ fn long_layers_have_several_dispatches() {
         // No workgroup is cut: this one is long by itself.
         ((1, 4, 1 << 30), 1),
     ] {
-        let parts: Vec<_> = registers_parts(&LinearParams::new(m, n, k)).collect();
+        let parts: Vec<Part> = registers_parts(&LinearParams::new(m, n, k)).collect();
         assert_eq!(parts.len(), dispatches, "{m} x {k} x {n}");
         let mut end = 0;
-        for (first, [x, y, z]) in parts {
+        for Part { first, grid: [x, y, z], multiply_adds } in parts {
             assert_eq!(first, end);
+            assert!(multiply_adds <= LONGEST || [x, y, z] == [1, 1, 1], "{multiply_adds} of {m} x {k} x {n}");
             end += x * y * z;
         }
         assert_eq!(end, m.div_ceil(128) * n.div_ceil(128));

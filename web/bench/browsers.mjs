@@ -24,7 +24,7 @@ const { values: options } = parseArgs({
     browsers: { type: "string", default: "chromium,firefox" },
     engines: { type: "string", default: "cpu,webgpu,plain,ort-wasm,ort-webgpu" },
     // Models for `plain`, which takes minutes for each; all where it is not said.
-    plain: { type: "string" },
+    "plain-names": { type: "string" },
     layers: { type: "string", default: "385x768x3072,128x1152x4608" },
     runs: { type: "string", default: "5" },
   },
@@ -79,7 +79,7 @@ try {
     try {
       const version = await browser.version();
       for (const engine of options.engines.split(",")) {
-        const names = (engine === "plain" && options.plain) || options.names;
+        const names = (engine === "plain" && options["plain-names"]) || options.names;
         for (const model of names.split(",")) await measure(browser, { browser: name, version, engine, model });
         if (engine === "webgpu" || engine === "plain") await measure(browser, { browser: name, version, engine, model: null });
       }

@@ -3,6 +3,9 @@
  * one, at its start or later. The faults are put into the worker; nothing else about the browsers is changed.
  */
 
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Browser } from "puppeteer-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type BrowserName, launch } from "./browsers.ts";
@@ -16,6 +19,9 @@ const refusing = (...parts: string[]) => `
     const refused = ${JSON.stringify(parts)}.every((part) => descriptor.code.includes(part));
     return create.call(this, refused ? { ...descriptor, code: descriptor.code + "\\nfn broken( {" } : descriptor);
   };`;
+
+/** The kernels as they lie on disk. */
+const SHADERS = fileURLToPath(new URL("../../../shaders/", import.meta.url));
 
 /** A software adapter needs seconds for a step. */
 const PATIENCE = 600_000;
@@ -45,6 +51,25 @@ describe.each<BrowserName>(["chromium", "firefox"])("the kernels in %s", (name) 
     const rows = await studio!.page.$$eval(".checks tr", (found) => found.map((row) => row.textContent ?? ""));
     return rows.find((row) => row.includes("Self-test of the kernels"));
   };
+
+  it("are accepted by the compiler, those too that no picture needs", async () => {
+    const { page } = await open();
+    const texts = readdirSync(SHADERS).filter((file) => file.endsWith(".wgsl")).map((file) => [file, readFileSync(join(SHADERS, file), "utf8")] as const);
+    expect(texts.length).toBeGreaterThan(10);
+    const refused = await page.evaluate(async (texts) => {
+      const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
+      const faults: string[] = [];
+      for (const [file, code] of texts) {
+        device.pushErrorScope("validation");
+        const { messages } = await device.createShaderModule({ code }).getCompilationInfo();
+        const error = await device.popErrorScope();
+        faults.push(...messages.filter(({ type }) => type === "error").map(({ lineNum, message }) => `${file}:${lineNum} ${message}`));
+        if (error) faults.push(`${file}: ${error.message}`);
+      }
+      return faults;
+    }, texts);
+    expect(refused).toEqual([]);
+  });
 
   it("are tested once, and again if what was kept is damaged or a person wants it", async () => {
     const { page } = await open();

@@ -10,7 +10,7 @@ use maetok_shaders::{MAX_GROUPS, grid};
 
 use super::choice::{self, Family};
 use super::cpu;
-use super::launch::{Buffer, Slot, launch, submit_before_long};
+use super::launch::{Buffer, Slot, launch, queue};
 use super::linear::number;
 
 /// Norm of queries and keys over the head size.
@@ -130,8 +130,8 @@ impl Plan {
         let y = qkv.fresh(self.shape);
         for part in parts(batch as u32, tokens, heads, dim) {
             let params = Attention { tokens, heads, dim, first: part.first, end: part.end, scale };
+            queue(&y, part.multiply_adds(tokens, dim));
             launch(&ATTENTION, &[], part.grid(), &[Slot::In(&qkv), Slot::Out(&y)], &params.words());
-            submit_before_long(&y, part.multiply_adds(tokens, dim));
         }
         y.tensor()
     }

@@ -152,21 +152,29 @@ pub(super) fn launch(
 }
 
 thread_local! {
-    /// Multiply-adds of the dispatches that this thread queued for software adapters since the last submission of ours.
+    /// Multiply-adds that this thread queued by [`queue`] since it last submitted. Two devices in turn on one thread
+    /// are submitted sooner than they need be.
     static QUEUED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// After a dispatch for software adapters that writes `output`: submits what waits in CubeCL's queue before it becomes longer
-/// than [`LONGEST`]. By itself the queue goes when it has 32 dispatches, however long they are, and until such a submission
-/// is over a software adapter answers to nobody.
-pub(super) fn submit_before_long(Buffer(output): &Buffer, multiply_adds: u64) {
-    let queued = QUEUED.get().saturating_add(multiply_adds);
-    // Another of the same size would be too much.
-    let long = queued.saturating_add(multiply_adds) > LONGEST;
-    QUEUED.set(if long { 0 } else { queued });
-    if long {
+/// Before a dispatch for software adapters that writes `output`: submits what waits in CubeCL's queue if with the dispatch
+/// it would be longer than [`LONGEST`]. By itself the queue goes when it has 32 dispatches, however long they are, and
+/// until such a submission is over a software adapter answers to nobody. Only products are counted; the other
+/// dispatches of a network are short.
+pub(super) fn queue(Buffer(output): &Buffer, multiply_adds: u64) {
+    let (queued, submit) = queued(QUEUED.get(), multiply_adds);
+    QUEUED.set(queued);
+    if submit {
         // What is wrong with the device, whoever reads the output will hear.
         let _ = output.client.flush();
+    }
+}
+
+/// What is queued after a dispatch, and whether what was before it is submitted first.
+fn queued(before: u64, dispatch: u64) -> (u64, bool) {
+    match before.checked_add(dispatch) {
+        Some(both) if both <= LONGEST => (both, false),
+        _ => (dispatch, before > 0),
     }
 }
 
@@ -221,4 +229,31 @@ fn constant(client: &Client, device: &Device, words: &[u32]) -> Handle {
     }
     let new = || client.create_from_slice(bytemuck::cast_slice(words));
     all.entry((device.clone(), words.to_vec())).or_insert_with(new).clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_submission_is_longer_than_the_longest_but_for_a_dispatch_that_is() {
+        let third = LONGEST / 3;
+        for (dispatches, submitted) in [
+            (vec![third, third, third, third], vec![3 * third]),
+            (vec![third, LONGEST, 1], vec![third, LONGEST]),
+            (vec![LONGEST + 1, 1], vec![LONGEST + 1]),
+            (vec![u64::MAX, u64::MAX], vec![u64::MAX]),
+            (vec![LONGEST, 0], vec![]),
+        ] {
+            let (mut before, mut seen) = (0, Vec::new());
+            for dispatch in &dispatches {
+                let (after, submit) = queued(before, *dispatch);
+                if submit {
+                    seen.push(before);
+                }
+                before = after;
+            }
+            assert_eq!(seen, submitted, "{dispatches:?}");
+        }
+    }
 }

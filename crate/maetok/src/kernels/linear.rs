@@ -1,12 +1,12 @@
-//! Linear layers with what follows them in one dispatch.
+//! Linear layers with what follows them, in one dispatch or, where that would be a long one, in several.
 
 use burn::tensor::Tensor;
 pub use maetok_loops::Activation;
-use maetok_shaders::linear::{LinearParams, REGISTERS, TILES, VECTOR, registers_parts, tiles_grid, vector_grid};
+use maetok_shaders::linear::{LinearParams, Part, REGISTERS, TILES, VECTOR, registers_parts, tiles_grid, vector_grid};
 
 use super::choice::{self, Family};
 use super::cpu;
-use super::launch::{Buffer, Slot, launch, submit_before_long};
+use super::launch::{Buffer, Slot, launch, queue};
 use super::packed::{Matrix, Read};
 
 /// What a layer's result is added to.
@@ -127,10 +127,9 @@ pub fn linear<const D: usize>(
             launch(&TILES, &choices, tiles_grid(params.m, params.n), &slots, &params.words());
         }
         _ => {
-            for (first, grid) in registers_parts(&params) {
+            for Part { first, grid, multiply_adds } in registers_parts(&params) {
+                queue(&y, multiply_adds);
                 launch(&REGISTERS, &choices, grid, &slots, &LinearParams { first, ..params }.words());
-                let groups = u64::from(grid[0]) * u64::from(grid[1]);
-                submit_before_long(&y, groups.saturating_mul(128 * 128 * k as u64));
             }
         }
     }

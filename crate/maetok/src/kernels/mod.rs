@@ -13,9 +13,9 @@
 //! | [`patch_rows`] | `nn/patch_embed.rs` | `patch_embed` |
 //! | [`to_rgba8`] | `pipeline.rs` | `to_rgba8` |
 //!
-//! Two kernels of `shaders/` are not launched. `guided_step`: the sampler keeps its state in f64 on the host, which has to
-//! wait for every step anyway, and a step of some thousand numbers takes it microseconds. `psnr_ssim`: pictures are compared
-//! once, and their bytes are on the host by then.
+//! Two kernels of `shaders/` are not launched. `guided_step`: the sampler keeps its state in f64 on the host, which has
+//! to wait for every step anyway, and a step of some thousand numbers takes it microseconds. `psnr_ssim`: pictures are
+//! compared once, and their bytes are on the host by then.
 //!
 //! Weights of linear layers may be kept as they are read: see [`packed`]. [`choice`] says which kernel of a family: by a
 //! table, and by what [`self_test`] and [`contest`] found out about the adapter at hand, which a [`Verdict`] carries to the

@@ -83,6 +83,7 @@ mod tests {
             model,
             figures: vec![figure],
             whole: super::super::Whole::default(),
+            left_out: Vec::new(),
         }
     }
 

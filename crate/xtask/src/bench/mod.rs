@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -74,6 +74,8 @@ pub struct Measured {
     model: String,
     figures: Vec<Figure>,
     whole: Whole,
+    /// Kernels that the device refused or computed wrongly, each with its fault: plain ops took their place.
+    left_out: Vec<String>,
 }
 
 /// What belongs to a whole run; `None` where it cannot be measured.
@@ -134,7 +136,9 @@ pub fn run(project: &Project, args: &BenchArgs) -> Result<()> {
     let (text, wholes, latents) = (table::text(&measured), table::wholes(&measured), table::latents(&measured));
     let text = format!("{text}\n## Start and memory\n\n{wholes}\n## Tokens of a latent\n\n{latents}");
     println!("\n{text}");
-    let out = if args.update { project.root.join("assets/bench") } else { place.folder.join("results") };
+    let left_out: Vec<&String> = measured.iter().flat_map(|one| &one.left_out).collect();
+    let sound = left_out.is_empty();
+    let out = if args.update && sound { project.root.join("assets/bench") } else { place.folder.join("results") };
     fs::create_dir_all(&out)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let machine = json!({ "cpu": cpu_name(), "unix_time": now, "runs": args.runs });
@@ -143,7 +147,10 @@ pub fn run(project: &Project, args: &BenchArgs) -> Result<()> {
     fs::write(out.join("results.md"), format!("{}\n\n{text}", cpu_name()))?;
     fs::write(out.join("ratios.svg"), chart::ratios(&measured)?)?;
     println!("written: results.json, results.md and ratios.svg in {}", out.display());
-    Ok(())
+    match args.update && !sound {
+        true => bail!("these are not the results to keep: kernels were left out, {left_out:?}"),
+        false => Ok(()),
+    }
 }
 
 /// The processor's name, for people.
@@ -251,7 +258,7 @@ impl<'a> Bench<'a> {
             }
             for (engine, figures, whole) in all {
                 let (place, model) = (place.clone(), model.to_owned());
-                let one = Measured { place, engine, kind: "cpu", model, figures, whole };
+                let one = Measured { place, engine, kind: "cpu", model, figures, whole, left_out: Vec::new() };
                 raw.push(one.record());
                 measured.push(one);
             }
@@ -291,9 +298,9 @@ impl<'a> Bench<'a> {
                     }
                 };
                 let place = format!("native, {}", found["device"]["name"].as_str().unwrap_or("wgpu"));
-                let (figures, whole) = (figures(&found)?, whole(&found)?);
+                let (figures, whole, left_out) = (figures(&found)?, whole(&found)?, left_out(&found));
                 let (engine, model) = (engine.to_owned(), model.to_owned());
-                let one = Measured { place, engine, kind: "webgpu", model, figures, whole };
+                let one = Measured { place, engine, kind: "webgpu", model, figures, whole, left_out };
                 raw.push(one.record());
                 measured.push(one);
             }
@@ -306,8 +313,8 @@ impl<'a> Bench<'a> {
         command.arg(self.project.web().join("bench/browsers.mjs"));
         command.arg("--models").arg(self.folder.join("models")).arg("--onnx").arg(self.folder.join("onnx"));
         command.args(["--names", &format!("{SHIPPED},{RANDOM}"), "--browsers", &self.browsers, "--runs", &self.runs]);
-        // A picture of the included model by Burn's kernels takes a browser minutes; the blocks alone tell how they compare.
-        command.args(["--engines", &self.engines, "--plain", RANDOM]);
+        // A picture of the included model by Burn's kernels takes a browser minutes; the blocks tell how they compare.
+        command.args(["--engines", &self.engines, "--plain-names", RANDOM]);
         for found in json_of(&mut command)?.as_array().context("a list of results")? {
             let text = |key: &str| found[key].as_str().map(str::to_owned);
             let place = text("version").context("a browser's version")?;
@@ -322,7 +329,8 @@ impl<'a> Bench<'a> {
                 raw.push(found.clone());
                 continue;
             }
-            let one = Measured { place, engine, kind, model, figures: figures(found)?, whole: whole(found)? };
+            let (figures, whole, left_out) = (figures(found)?, whole(found)?, left_out(found));
+            let one = Measured { place, engine, kind, model, figures, whole, left_out };
             let mut record = one.record();
             record["device"] = found["device"].clone();
             raw.push(record);
@@ -338,6 +346,12 @@ fn figures(found: &Value) -> Result<Vec<Figure>> {
 
 fn whole(found: &Value) -> Result<Whole> {
     Ok(serde_json::from_value(json!({ "cold": found["cold"], "memory": found["memory"] }))?)
+}
+
+/// The kernels of ours that its device was used without.
+fn left_out(found: &Value) -> Vec<String> {
+    let faults = found["device"]["disabled_kernels"].as_array();
+    faults.into_iter().flatten().filter_map(|fault| fault.as_str().map(str::to_owned)).collect()
 }
 
 /// What a program prints, read as JSON; what it says on stderr is shown as it comes.
