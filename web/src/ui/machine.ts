@@ -14,7 +14,7 @@ export class Machine {
   readonly #badge = h("span", { class: "badge" }, "…");
   readonly #words = h("p", { class: "reason" }, "Looking at what this browser can do…");
   readonly #checks = h("table", { class: "checks" });
-  readonly #again = h("button", { type: "button" }, "Test the kernels again");
+  readonly #again = h("button", { type: "button", class: "quiet" }, "Test the kernels again");
   readonly #choice = h("select", { id: "device" }, ...CHOICES.map(([value, label]) => h("option", { value }, label)));
   /** Opens the details. Always there, so the focus can go to it. */
   readonly summary = h("summary", {}, "Details and choice");
