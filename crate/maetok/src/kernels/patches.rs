@@ -1,5 +1,7 @@
 //! A picture as rows of patches, and patches as a picture.
 
+use std::sync::LazyLock;
+
 use burn::tensor::{Int, Tensor};
 use maetok_shaders::grid;
 use maetok_shaders::pixels::{PATCH_EMBED, PatchEmbed, TO_RGBA8, ToRgba8, edges};
@@ -60,13 +62,17 @@ pub fn to_rgba8(patches: &Tensor<3>, side: usize, rounding: Rounding) -> Option<
         rows: number(rows)?,
         side: number(side)?,
     };
-    let edges = edges(|value| rounding.byte(value)).map(f32::to_bits);
+    // Looked for once: a run shows a dozen pictures.
+    static EDGES: LazyLock<[[u32; 256]; 2]> = LazyLock::new(|| {
+        [Rounding::Generated, Rounding::Reconstructed].map(|it| edges(|value| it.byte(value)).map(f32::to_bits))
+    });
+    let edges = &EDGES[rounding as usize];
     let out = input.fresh([batch, rows * side, rows * side]);
     launch(
         &TO_RGBA8,
         &[],
         grid(u64::from(params.count.div_ceil(64))),
-        &[Slot::In(&input), Slot::Constant(&edges), Slot::Out(&out)],
+        &[Slot::In(&input), Slot::Constant(edges), Slot::Out(&out)],
         &params.words(),
     );
     Some(out.words())
