@@ -2,13 +2,23 @@
 
 import type { Diagnosis } from "./diagnosis.ts";
 import { cancelled, MaetokError } from "./errors.ts";
-import { type ModelSummary, type Picture, type Progress, type Reconstruction, type Reply, type Request, type SampleRequest, type StepReport, type Timing, transferables, unreachable, type Wanted } from "./protocol.ts";
+import { type Crop, type Figure, type Latents, type ModelFacts, type ModelSummary, type NamedArray, type Opened, type Picture, type Progress, type Reconstruction, type Reply, type Request, type SampleRequest, type Shown, type StepReport, type Timing, transferables, unreachable, type Wanted, type Way } from "./protocol.ts";
 
 export interface Generated {
-  /** Null when the run was stopped. */
-  picture: Picture | null;
+  /** One for each request; null when the run was stopped. */
+  pictures: Picture[] | null;
   timing: Timing;
 }
+
+export interface GenerateOptions extends Listeners {
+  /** With what runs begin that do not begin with noise alone. */
+  latents?: Latents;
+  /** What is decoded on the way; the guesses, if left out. */
+  shown?: Shown;
+}
+
+/** A lost device is replaced at most so often in one run. */
+const MOST_RESUMES = 3;
 
 interface Pending {
   resolve: (reply: Reply) => void;
@@ -18,7 +28,7 @@ interface Pending {
 }
 
 type Body<R> = R extends Request ? Omit<R, "id"> : never;
-type Listeners = Pick<Pending, "onProgress" | "onStep">;
+export type Listeners = Pick<Pending, "onProgress" | "onStep">;
 
 /** The part of `Worker` in use. */
 export type Port = Pick<Worker, "postMessage" | "terminate" | "onmessage" | "onerror">;
@@ -57,33 +67,111 @@ export class Client {
   }
 
   async diagnose(): Promise<Diagnosis> {
-    const reply = await this.#ask({ kind: "diagnose", wanted: this.#wanted, ...this.#kernels });
-    if (reply.kind === "diagnosis") return reply.diagnosis;
-    throw unexpected(reply);
+    return (await this.#answer("diagnosis", { kind: "diagnose", wanted: this.#wanted, ...this.#kernels })).diagnosis;
   }
 
   async describe(manifest: string): Promise<ModelSummary> {
-    const reply = await this.#ask({ kind: "describe", manifest });
-    if (reply.kind === "model") return reply.model;
-    throw unexpected(reply);
+    return (await this.#answer("model", { kind: "describe", manifest })).model;
   }
 
-  async generate(manifest: string, request: SampleRequest, signal: AbortSignal, listeners: Listeners = {}): Promise<Generated> {
-    const reply = await this.#ask({ kind: "generate", manifest, request }, signal, listeners);
-    if (reply.kind === "generated") return { picture: reply.picture, timing: reply.timing };
-    throw unexpected(reply);
+  /** Downloads and loads what is not there yet. */
+  async prepare(manifest: string, signal?: AbortSignal, listeners: Listeners = {}): Promise<ModelFacts> {
+    return (await this.#answer("prepared", { kind: "prepare", manifest }, signal, listeners)).facts;
   }
 
-  async reconstruct(manifest: string, file: ArrayBuffer, signal: AbortSignal, listeners: Listeners = {}): Promise<Reconstruction> {
-    const reply = await this.#ask({ kind: "reconstruct", manifest, file }, signal, listeners);
-    if (reply.kind === "reconstructed") return reply.result;
-    throw unexpected(reply);
+  /**
+   * Runs a batch, which differs in class and noise alone. Where the graphics processor is lost on the way, the run goes
+   * on from its last step on a new one; `onProgress` hears of it.
+   */
+  async generate(manifest: string, requests: SampleRequest[], signal: AbortSignal, options: GenerateOptions = {}): Promise<Generated> {
+    const { latents = null, shown = "clean", onProgress, onStep } = options;
+    let resume: { taken: number; snapshot: Float64Array<ArrayBuffer> } | null = null;
+    const listeners: Listeners = {
+      onProgress,
+      onStep: (step) => {
+        resume = { taken: step.index, snapshot: step.snapshot };
+        onStep?.(step);
+      },
+    };
+    for (let resumes = 0; ; resumes++) {
+      try {
+        const { pictures, timing } = await this.#answer("generated", { kind: "generate", manifest, requests, latents, shown, resume }, signal, listeners);
+        return { pictures, timing };
+      } catch (thrown) {
+        const lost = thrown instanceof MaetokError && thrown.code === "device" && thrown.fatal;
+        // Read anew: TypeScript does not see that the listener sets it.
+        const taken = (resume as { taken: number } | null)?.taken;
+        if (!lost || taken === undefined || signal.aborted || resumes === MOST_RESUMES) throw thrown;
+        onProgress?.({ phase: "resume", taken, cause: thrown.message });
+      }
+    }
   }
 
-  async png(picture: Picture): Promise<Blob> {
-    const reply = await this.#ask({ kind: "png", picture });
-    if (reply.kind === "png") return new Blob([reply.file], { type: "image/png" });
-    throw unexpected(reply);
+  async reconstruct(manifest: string, file: ArrayBuffer, signal: AbortSignal, listeners: Listeners = {}, crop: Crop | null = null): Promise<Reconstruction> {
+    return (await this.#answer("reconstructed", { kind: "reconstruct", manifest, file, crop }, signal, listeners)).result;
+  }
+
+  /** `hidden`: 1 for each patch that the encoder must not see. */
+  async encode(manifest: string, picture: Picture, hidden: Uint8Array<ArrayBuffer> | null = null, signal?: AbortSignal, listeners: Listeners = {}): Promise<{ latents: Latents; ms: number }> {
+    return await this.#answer("encoded", { kind: "encode", manifest, picture, hidden }, signal, listeners);
+  }
+
+  /** `reconstructed`: rounded as reconstructions are scored, not as samples are. */
+  async decode(manifest: string, latents: Latents, reconstructed = false, signal?: AbortSignal, listeners: Listeners = {}): Promise<{ pictures: Picture[]; ms: number }> {
+    return await this.#answer("decoded", { kind: "decode", manifest, latents, reconstructed }, signal, listeners);
+  }
+
+  /** Reads a picture file; its square has `size` pixels a side. */
+  async open(file: ArrayBuffer, size: number, crop: Crop | null = null, signal?: AbortSignal): Promise<Opened> {
+    return (await this.#answer("opened", { kind: "open", file, size, crop }, signal)).opened;
+  }
+
+  /** PSNR in dB, infinite when equal, and SSIM. */
+  async score(a: Picture, b: Picture): Promise<{ psnr: number; ssim: number }> {
+    return await this.#answer("scored", { kind: "score", a, b });
+  }
+
+  async mix(a: Latents, b: Latents, share: number, way: Way): Promise<Latents> {
+    return (await this.#answer("mixed", { kind: "mix", a, b, share, way })).latents;
+  }
+
+  /** Fits principal components, which `project` uses until others are fitted or the worker is lost. */
+  async fit(rows: Float32Array<ArrayBuffer>, width: number, count: number): Promise<{ codes: Float32Array<ArrayBuffer>; count: number; shares: number[] }> {
+    return await this.#answer("fitted", { kind: "fit", rows, width, count });
+  }
+
+  async project(rows: Float32Array<ArrayBuffer>): Promise<{ codes: Float32Array<ArrayBuffer>; count: number }> {
+    return await this.#answer("projected", { kind: "project", rows });
+  }
+
+  /** `request`: see `Engine::bench` in `crate/web`. */
+  async bench(manifest: string, request: Record<string, unknown>, signal: AbortSignal, listeners: Listeners = {}): Promise<Figure[]> {
+    return (await this.#answer("benched", { kind: "bench", manifest, request: JSON.stringify(request) }, signal, listeners)).figures;
+  }
+
+  /** `text` goes into the file. */
+  async png(picture: Picture, text: string | null = null): Promise<Blob> {
+    return new Blob([(await this.#answer("file", { kind: "png", picture, text })).file], { type: "image/png" });
+  }
+
+  /** The text that `png` put into a file; null if it is none of ours. */
+  async pngText(file: ArrayBuffer): Promise<string | null> {
+    return (await this.#answer("text", { kind: "png-text", file })).text;
+  }
+
+  async npy(array: NamedArray): Promise<Blob> {
+    return new Blob([(await this.#answer("file", { kind: "npy", array })).file]);
+  }
+
+  async safetensors(arrays: NamedArray[], metadata: Record<string, string>): Promise<Blob> {
+    return new Blob([(await this.#answer("file", { kind: "safetensors", arrays, metadata })).file]);
+  }
+
+  /** The answer of the kind expected. */
+  async #answer<K extends Reply["kind"]>(kind: K, body: Body<Request>, signal?: AbortSignal, listeners: Listeners = {}): Promise<Extract<Reply, { kind: K }>> {
+    const reply = await this.#ask(body, signal, listeners);
+    if (reply.kind !== kind) throw new Error(`the worker answered with ${reply.kind}`);
+    return reply as Extract<Reply, { kind: K }>;
   }
 
   #ask(body: Body<Request>, signal?: AbortSignal, listeners: Listeners = {}): Promise<Reply> {
@@ -147,9 +235,19 @@ export class Client {
         pending?.resolve(reply);
         return;
       case "model":
+      case "prepared":
       case "generated":
       case "reconstructed":
-      case "png":
+      case "encoded":
+      case "decoded":
+      case "opened":
+      case "scored":
+      case "mixed":
+      case "fitted":
+      case "projected":
+      case "benched":
+      case "file":
+      case "text":
         this.#pending.delete(reply.id);
         pending?.resolve(reply);
         return;
@@ -165,8 +263,4 @@ export class Client {
     this.#pending.clear();
     for (const { reject } of pending) reject(error);
   }
-}
-
-function unexpected(reply: Reply): Error {
-  return new Error(`the worker answered with ${reply.kind}`);
 }

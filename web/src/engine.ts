@@ -8,24 +8,41 @@ import { MaetokError } from "./errors.ts";
 export interface Bindings {
   /** `remembered`: what the self-test found out before; `refused`: kernels to leave out, `NAME: WHY`. */
   createEngine(kind: "webgpu" | "cpu", remembered: string | undefined, refused: string[]): Promise<Engine>;
-  /** A PNG file of RGBA rows `width` pixels wide. */
-  encodePng(rgba: Uint8Array, width: number): Uint8Array;
+  /** Reads a picture file; the square of it has `size` pixels a side. `crop`: left, top, side. */
+  openPicture(file: Uint8Array, size: number, crop: Uint32Array | undefined): Opened;
+  /** PSNR in dB and SSIM of two RGBA pictures. */
+  scores(a: Uint8Array, b: Uint8Array, width: number): Float64Array;
+  mixLatents(a: Float32Array, b: Float32Array, share: number, way: string): Float32Array;
+  fitComponents(rows: Float32Array, width: number, count: number): Components;
+  /** A PNG file of RGBA rows `width` pixels wide, with a text inside. */
+  encodePng(rgba: Uint8Array, width: number, text: string | undefined): Uint8Array;
+  pngText(file: Uint8Array): string | undefined;
+  toNpy(values: Float32Array, shape: Uint32Array): Uint8Array;
+  toSafetensors(names: string[], values: Float32Array[], shapes: number[][], metadata: string): Uint8Array;
   /** What the engine said when it panicked. */
   lastPanic(): string | undefined;
 }
 
 export interface Engine {
   readonly imageSize: number;
+  readonly latentTokens: number;
+  readonly latentChannels: number;
+  readonly patches: number;
+  readonly canHide: boolean;
   /** JSON of a `DeviceFacts`. */
   device(): string;
   /** Lets the device compile what pictures need, before there are weights. */
   warmUp(manifest: string, configs: Uint8Array[]): Promise<void>;
   load(manifest: string, paths: string[], contents: Uint8Array[]): void;
-  start(request: string): Run;
+  /** JSON of one request or a list. */
+  start(requests: string, latents: Float32Array | undefined): Run;
+  resume(requests: string, taken: number, snapshot: Float64Array): Run;
   step(run: Run): Promise<Step | undefined>;
-  preview(run: Run): Promise<Uint8ClampedArray>;
-  finish(run: Run): Promise<Uint8ClampedArray>;
-  reconstruct(file: Uint8Array): Promise<Reconstruction>;
+  /** Pictures of latents, one after the other. */
+  decode(latents: Float32Array, reconstructed: boolean): Promise<Uint8ClampedArray>;
+  encode(rgba: Uint8Array, width: number, hidden: Uint8Array | undefined): Promise<Float32Array>;
+  /** JSON to JSON; `clock` gives seconds. */
+  bench(request: string, clock: () => number): Promise<string>;
 }
 
 /** What is used here of the engine's account of its device. */
@@ -38,6 +55,7 @@ export interface DeviceFacts {
 }
 
 export interface Run {
+  snapshot(): Float64Array;
   free(): void;
 }
 
@@ -45,18 +63,30 @@ export interface Step {
   readonly index: number;
   readonly of: number;
   readonly t: number;
+  readonly clean: Float32Array;
+  readonly state: Float32Array;
   free(): void;
 }
 
-export interface Reconstruction {
-  readonly original: Uint8ClampedArray;
-  readonly reconstruction: Uint8ClampedArray;
+export interface Opened {
+  readonly square: Uint8ClampedArray;
+  readonly size: number;
+  readonly overview: Uint8ClampedArray;
+  readonly overviewWidth: number;
+  readonly overviewHeight: number;
   readonly width: number;
   readonly height: number;
-  readonly psnr: number;
-  readonly ssim: number;
-  readonly numbers: number;
   readonly notices: string[];
+  free(): void;
+}
+
+/** Principal components of rows of numbers. */
+export interface Components {
+  readonly count: number;
+  /** Of the variance. */
+  shares(): Float64Array;
+  /** Coordinates of rows, `count` numbers each. */
+  project(rows: Float32Array): Float32Array;
   free(): void;
 }
 
@@ -73,7 +103,14 @@ export async function loadBindings(onBytes: (bytes: number) => void): Promise<Bi
   await instantiate(url.default, wasm.default, onBytes);
   return {
     createEngine: (kind, remembered, refused) => wasm.Engine.create(kind, remembered, refused) satisfies Promise<Omit<Engine, RunTaking>> as unknown as Promise<Engine>,
+    fitComponents: wasm.Components.fit,
+    openPicture: wasm.openPicture,
+    scores: wasm.scores,
+    mixLatents: wasm.mixLatents,
     encodePng: wasm.encodePng,
+    pngText: wasm.pngText,
+    toNpy: wasm.toNpy,
+    toSafetensors: wasm.toSafetensors,
     lastPanic: wasm.lastPanic,
   };
 }
@@ -155,4 +192,4 @@ async function count(response: Response, onBytes: (bytes: number) => void): Prom
 }
 
 /** Methods that take the generated class `Run`, which has private members that no interface can name. */
-type RunTaking = "step" | "preview" | "finish";
+type RunTaking = "step";

@@ -13,6 +13,10 @@ export interface Manifest {
   title: string;
   license: string;
   imageSize: number;
+  latentMean: number;
+  latentStd: number;
+  path: "linear" | "cosine";
+  generates: boolean;
   classes: { name: string; label: string; group: string; thumbnail: string | null }[];
   /** The files the engine needs: configurations and weights, not thumbnails or the model card. */
   needed: FileEntry[];
@@ -51,6 +55,10 @@ export function parseManifest(text: string): Manifest {
     title: string(root.title, "title"),
     license: string(root.license, "license"),
     imageSize: number(root.image_size, "image_size"),
+    latentMean: decimal(root.latent_mean ?? 0, "latent_mean"),
+    latentStd: decimal(root.latent_std ?? 1, "latent_std"),
+    path: root.path_type === "cosine" ? "cosine" : "linear",
+    generates: root.generator !== null && root.generator !== undefined,
     classes: array(root.classes ?? [], "classes").map((value) => {
       const entry = record(value, "a class");
       const thumbnail = entry.thumbnail ?? null;
@@ -102,5 +110,10 @@ function string(value: unknown, name: string): string {
 
 function number(value: unknown, name: string): number {
   if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) throw wrong(`${name} is not a whole number`);
+  return value;
+}
+
+function decimal(value: unknown, name: string): number {
+  if (typeof value !== "number" || !Number.isFinite(value)) throw wrong(`${name} is not a number`);
   return value;
 }

@@ -2,8 +2,7 @@
  * What the worker does with each request: diagnosis, downloads, runs. Knows neither `postMessage` nor wasm, both are
  * handed in, so tests run it with an engine that computes nothing.
  *
- * Work on the engine is done one piece at a time, and between two steps the worker looks at its messages: that is what
- * makes "stop" work, on the CPU path (which never waits by itself) and on WebGPU (where nothing else bounds the queue).
+ * Work on the engine is done one piece at a time; what needs no device (`tools.ts`) is done in between.
  */
 
 import { unlessAborted } from "./abort.ts";
@@ -11,7 +10,9 @@ import { decide, type Diagnosis, type Facts } from "./diagnosis.ts";
 import type { Bindings, DeviceFacts, Engine } from "./engine.ts";
 import { asMaetokError, MaetokError } from "./errors.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
-import { type ModelSummary, type Picture, previewEvery, type Progress, type Reply, type Request, type SampleRequest, type Timing, unreachable, type Wanted } from "./protocol.ts";
+import { type ModelSummary, type Progress, type Reply, type Request, unreachable, type Wanted } from "./protocol.ts";
+import { decode, sample } from "./sampling.ts";
+import { open, Tools } from "./tools.ts";
 import { fetchFile, get, isCached, type Source } from "./weights.ts";
 
 export interface Surroundings {
@@ -56,6 +57,8 @@ export class Session {
   testing = false;
   /** The engine compiles ahead, and can do nothing else. Never rejects. */
   #warming: Promise<unknown> | null = null;
+  /** What needs no device. */
+  #tools: Tools | null = null;
   /** Address of the manifest whose model is on the engine. */
   #loaded: string | null = null;
   /** The end of the queue for the engine. Never rejects. */
@@ -122,23 +125,47 @@ export class Session {
         return { kind: "diagnosis", id, diagnosis: await this.#diagnose(request.wanted) };
       case "describe":
         return { kind: "model", id, model: await this.#describe(request.manifest, signal) };
-      case "generate":
-        return await this.#inTurn(id, signal, () => this.#generate(id, request.manifest, request.request, signal));
-      case "reconstruct": {
-        // It is one call, which nothing can interrupt: its caller need not wait for it, the next in the queue must.
-        const turn = this.#inTurn(id, signal, () => this.#reconstruct(id, request.manifest, request.file, signal));
-        turn.catch((thrown: unknown) => {
-          // Nobody listens any more, but the engine is lost all the same.
-          if (signal.aborted && thrown instanceof WebAssembly.RuntimeError) this.crash(thrown);
+      case "prepare":
+        return await this.#inTurn(id, signal, async () => {
+          const { imageSize, latentTokens, latentChannels, patches, canHide } = await this.#ready(id, request.manifest, signal);
+          return { kind: "prepared", id, facts: { imageSize, latentTokens, latentChannels, patches, canHide } };
         });
-        return await unlessAborted(signal, turn);
-      }
-      case "png": {
-        // Between two steps of a run is early enough: this call asks nothing of the device.
+      case "generate":
+        return await this.#inTurn(id, signal, () => this.#generate(request, signal));
+      case "reconstruct":
+        return await this.#uninterrupted(id, signal, () => this.#reconstruct(request, signal));
+      case "encode":
+        return await this.#uninterrupted(id, signal, async () => {
+          const engine = await this.#ready(id, request.manifest, signal);
+          return await this.#timed(id, signal, async () => {
+            const { rgba, width } = request.picture;
+            const latents = await engine.encode(new Uint8Array(rgba.buffer, rgba.byteOffset, rgba.length), width, request.hidden ?? undefined);
+            return { kind: "encoded" as const, id, latents: new Float32Array(latents), ms: 0 };
+          });
+        });
+      case "decode":
+        return await this.#uninterrupted(id, signal, async () => {
+          const engine = await this.#ready(id, request.manifest, signal);
+          return await this.#timed(id, signal, async () => ({ kind: "decoded" as const, id, pictures: await decode(engine, request.latents, request.reconstructed), ms: 0 }));
+        });
+      case "bench":
+        return await this.#uninterrupted(id, signal, async () => {
+          const engine = await this.#ready(id, request.manifest, signal);
+          const figures = await engine.bench(request.request, () => this.#outside.now() / 1000);
+          return { kind: "benched", id, figures: JSON.parse(figures) as Record<string, unknown>[] };
+        });
+      case "open":
+      case "score":
+      case "mix":
+      case "fit":
+      case "project":
+      case "png":
+      case "png-text":
+      case "npy":
+      case "safetensors": {
+        // Between two steps of a run is early enough: these ask nothing of the device.
         const bindings = await unlessAborted(signal, this.#loadBindings(() => {}));
-        const { rgba, width } = request.picture;
-        const file = bindings.encodePng(new Uint8Array(rgba.buffer, rgba.byteOffset, rgba.length), width);
-        return { kind: "png", id, file: file.slice().buffer };
+        return (this.#tools ??= new Tools(bindings)).answer(request);
       }
       default:
         return unreachable(request);
@@ -173,6 +200,29 @@ export class Session {
     }
   }
 
+  /** A call that nothing can interrupt: its caller need not wait for it, the next in the queue must. */
+  async #uninterrupted<T>(id: number, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const turn = this.#inTurn(id, signal, work);
+    turn.catch((thrown: unknown) => {
+      // Nobody listens any more, but the engine is lost all the same.
+      if (signal.aborted && thrown instanceof WebAssembly.RuntimeError) this.crash(thrown);
+    });
+    return await unlessAborted(signal, turn);
+  }
+
+  /** Lets a stop in before and after a call of the engine, and says how long the call took. */
+  async #timed<T extends { ms: number }>(id: number, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    this.#progress(id, { phase: "compute" });
+    await this.#outside.breathe();
+    signal.throwIfAborted();
+    const began = this.#outside.now();
+    const made = await work();
+    const ms = this.#outside.now() - began;
+    // On the CPU path the call above lets no message in: a stop meant for it is read here.
+    await this.#outside.breathe();
+    return { ...made, ms };
+  }
+
   #progress(id: number, progress: Progress): void {
     this.#outside.post({ kind: "progress", id, progress });
   }
@@ -191,6 +241,10 @@ export class Session {
       title: manifest.title,
       license: manifest.license,
       imageSize: manifest.imageSize,
+      latentMean: manifest.latentMean,
+      latentStd: manifest.latentStd,
+      path: manifest.path,
+      generates: manifest.generates,
       classes: manifest.classes.map((entry) => ({ ...entry, thumbnail: entry.thumbnail && new URL(entry.thumbnail, url).href })),
       // With the weights here the engine is in the browser's own cache: they came together.
       toDownload: missing.reduce((sum, file) => sum + file.size, missing.length === 0 || this.#bindings ? 0 : this.#outside.engineBytes),
@@ -326,70 +380,32 @@ export class Session {
     this.#diagnosis = { ...this.#diagnosis!, checks: [...others, { name: SELF_TEST, ok, value }] };
   }
 
-  async #generate(id: number, url: string, request: SampleRequest, signal: AbortSignal): Promise<Reply> {
+  async #generate(request: Extract<Request, { kind: "generate" }>, signal: AbortSignal): Promise<Reply> {
+    const { id, manifest } = request;
     const { now, post, breathe } = this.#outside;
-    const timing: Timing = { engine: 0, steps: 0, previews: 0 };
-    let since = now();
-    /** Milliseconds since it was last asked. */
-    const lap = () => {
-      const before = since;
-      since = now();
-      return since - before;
-    };
-    const engine = await this.#ready(id, url, signal);
-    const size = engine.imageSize;
-    const run = engine.start(JSON.stringify(request));
-    timing.engine = lap();
+    const began = now();
+    const engine = await this.#ready(id, manifest, signal);
+    const waited = now() - began;
     this.#progress(id, { phase: "compute" });
-    try {
-      const every = previewEvery(request.steps);
-      for (;;) {
-        await breathe();
-        if (signal.aborted) return { kind: "generated", id, picture: null, timing };
-        lap();
-        const step = await engine.step(run);
-        timing.steps += lap();
-        if (!step) break;
-        const { index, of, t } = step;
-        step.free();
-        let preview: Picture | null = null;
-        if (index % every === 0 || index === of) {
-          preview = picture(await engine.preview(run), size, size);
-          timing.previews += lap();
-        }
-        post({ kind: "step", id, step: { index, of, t, preview } });
-      }
-      const rgba = await engine.finish(run);
-      timing.steps += lap();
-      return { kind: "generated", id, picture: picture(rgba, size, size), timing };
-    } finally {
-      run.free();
-    }
+    const { pictures, timing } = await sample(engine, request, signal, { now, breathe, onStep: (step) => post({ kind: "step", id, step }) });
+    return { kind: "generated", id, pictures, timing: { engine: waited, ...timing } };
   }
 
-  async #reconstruct(id: number, url: string, file: ArrayBuffer, signal: AbortSignal): Promise<Reply> {
-    const engine = await this.#ready(id, url, signal);
-    this.#progress(id, { phase: "compute" });
-    await this.#outside.breathe();
-    signal.throwIfAborted();
-    const began = this.#outside.now();
-    const made = await engine.reconstruct(new Uint8Array(file));
-    const ms = this.#outside.now() - began;
-    // On the CPU path the call above lets no message in: a stop meant for it is read here.
-    await this.#outside.breathe();
-    const { width, height, psnr, ssim, numbers, notices } = made;
-    const original = picture(made.original, width, height);
-    const reconstruction = picture(made.reconstruction, width, height);
-    made.free();
-    return { kind: "reconstructed", id, result: { original, reconstruction, psnr, ssim, numbers, notices, ms } };
+  async #reconstruct(request: Extract<Request, { kind: "reconstruct" }>, signal: AbortSignal): Promise<Reply> {
+    const { id, manifest, file, crop } = request;
+    const engine = await this.#ready(id, manifest, signal);
+    const bindings = this.#bindings!;
+    return await this.#timed(id, signal, async () => {
+      const opened = open(bindings, file, engine.imageSize, crop);
+      const { rgba, width } = opened.square;
+      const latents = new Float32Array(await engine.encode(new Uint8Array(rgba.buffer), width, undefined));
+      const [reconstruction] = await decode(engine, latents, true);
+      const [psnr, ssim] = bindings.scores(new Uint8Array(rgba.buffer), new Uint8Array(reconstruction!.rgba.buffer), width) as unknown as [number, number];
+      return { ms: 0, result: { ...opened, reconstruction: reconstruction!, latents, psnr, ssim } };
+    }).then(({ ms, result }) => ({ kind: "reconstructed", id, result: { ...result, ms } }));
   }
 }
 
 function facts(engine: Engine): DeviceFacts {
   return JSON.parse(engine.device()) as DeviceFacts;
-}
-
-/** Copied out of whatever it lies in, so that it can be handed over. */
-function picture(rgba: Uint8ClampedArray, width: number, height: number): Picture {
-  return { rgba: new Uint8ClampedArray(rgba), width, height };
 }

@@ -32,6 +32,14 @@ impl Sampling {
     pub fn request(&self, class: usize, guidance: f64, interval: [f64; 2]) -> Result<SampleRequest, Error> {
         let sampler = self.sampler.parse::<SamplerKind>()?;
         let (seed, steps) = (self.seed, self.steps);
-        Ok(SampleRequest { class, seed, steps, guidance, interval: interval.into(), sampler })
+        Ok(SampleRequest {
+            class,
+            seed,
+            steps,
+            guidance,
+            interval: interval.into(),
+            sampler,
+            ..SampleRequest::default()
+        })
     }
 }

@@ -210,7 +210,7 @@ pub async fn model(pipeline: &Pipeline, plan: Plan, clock: &impl Fn() -> f64) ->
         let mut run = pipeline.start(SampleRequest { steps: 1000, ..SampleRequest::default() })?;
         let step = async || {
             if pipeline.step(&mut run).await?.is_none() {
-                run = pipeline.start(run.request().clone())?;
+                run = pipeline.start(run.requests()[0].clone())?;
             }
             Ok(())
         };

@@ -20,12 +20,14 @@ pub mod device;
 pub mod diffusion;
 pub mod error;
 pub mod eval;
+pub mod export;
 #[cfg(feature = "train")]
 pub mod features;
 pub mod image;
 pub mod kernels;
 #[cfg(feature = "train")]
 pub mod measure;
+pub mod mix;
 pub mod nn;
 pub mod pipeline;
 #[cfg(feature = "remote")]

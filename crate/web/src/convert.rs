@@ -16,9 +16,9 @@ pub fn throw(error: Error) -> JsValue {
     js.into()
 }
 
-/// RGB to the RGBA a canvas takes.
-pub fn to_rgba(picture: &RgbImage) -> Uint8ClampedArray {
-    let rgba: Vec<u8> = picture.pixels().flat_map(|p| [p[0], p[1], p[2], 255]).collect();
+/// RGB to the RGBA a canvas takes, picture after picture.
+pub fn to_rgba(pictures: &[RgbImage]) -> Uint8ClampedArray {
+    let rgba: Vec<u8> = pictures.iter().flat_map(RgbImage::pixels).flat_map(|p| [p[0], p[1], p[2], 255]).collect();
     let array = Uint8ClampedArray::new_with_length(rgba.len() as u32);
     array.copy_from(&rgba);
     array
@@ -38,23 +38,61 @@ pub fn to_rgb(rgba: &[u8], width: u32) -> Result<RgbImage, Error> {
     RgbImage::from_raw(width, (rgba.len() / row) as u32, rgb).ok_or_else(wrong)
 }
 
-/// Reads the JSON of [`crate::Engine::start`]. Ranges are the pipeline's to check; here only types are.
+/// Reads the JSON of [`crate::Engine::start`]: one request, or a list. Ranges are the pipeline's to check; here only types
+/// are.
 ///
 /// # Errors
 /// [`Error::UnknownClass`] for a class the model lacks, [`Error::Setting`] for a value of a wrong type.
-pub fn request(json: &str, manifest: &Manifest) -> Result<SampleRequest, Error> {
-    let wrong = |e| Error::setting("request", e, "an object of class, seed, steps, guidance, interval and sampler");
-    let mut request: Map<String, Value> = serde_json::from_str(json).map_err(wrong)?;
-    if let Some(Value::String(name)) = request.get("class") {
-        let index = manifest.class_index(name)?;
-        request.insert("class".into(), index.into());
+pub fn requests(json: &str, manifest: &Manifest) -> Result<Vec<SampleRequest>, Error> {
+    match serde_json::from_str(json).map_err(wrong)? {
+        Value::Array(list) => list.into_iter().map(|one| request(one, manifest)).collect(),
+        one => Ok(vec![request(one, manifest)?]),
     }
-    if let Some(Value::String(digits)) = request.get("seed") {
+}
+
+fn request(mut json: Value, manifest: &Manifest) -> Result<SampleRequest, Error> {
+    if let Some(request) = json.as_object_mut() {
+        number_class(request, manifest)?;
+        number_seed(request)?;
+        if let Some(toward) = request.get_mut("toward").and_then(Value::as_object_mut) {
+            number_class(toward, manifest)?;
+        }
+        if let Some(blend) = request.get_mut("blend").and_then(Value::as_object_mut) {
+            number_seed(blend)?;
+        }
+    }
+    // A list would be read as the fields in their order.
+    if !json.is_object() {
+        return Err(wrong("not an object"));
+    }
+    serde_json::from_value(json).map_err(wrong)
+}
+
+fn wrong(e: impl ToString) -> Error {
+    Error::setting(
+        "request",
+        e,
+        "an object of class, toward, seed, blend, steps, guidance, interval, sampler and start",
+    )
+}
+
+/// A class's name becomes its number.
+fn number_class(fields: &mut Map<String, Value>, manifest: &Manifest) -> Result<(), Error> {
+    if let Some(Value::String(name)) = fields.get("class") {
+        let index = manifest.class_index(name)?;
+        fields.insert("class".into(), index.into());
+    }
+    Ok(())
+}
+
+/// A seed's digits become a number.
+fn number_seed(fields: &mut Map<String, Value>) -> Result<(), Error> {
+    if let Some(Value::String(digits)) = fields.get("seed") {
         let seed: u64 =
             digits.parse().map_err(|_| Error::setting("seed", digits, "a whole number from 0 to 2^64 - 1"))?;
-        request.insert("seed".into(), seed.into());
+        fields.insert("seed".into(), seed.into());
     }
-    serde_json::from_value(Value::Object(request)).map_err(wrong)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -78,18 +116,30 @@ mod tests {
 
     #[test]
     fn a_request_names_its_class_and_may_write_its_seed_as_digits() {
-        let request = request(r#"{"class":"bottts","seed":"18446744073709551615","steps":3}"#, &manifest()).unwrap();
+        let json = r#"{"class":"bottts","seed":"18446744073709551615","steps":3}"#;
+        let [request] = &requests(json, &manifest()).unwrap()[..] else { panic!("one request") };
         assert_eq!((request.class, request.seed, request.steps), (1, u64::MAX, 3));
     }
 
     #[test]
+    fn a_list_of_requests_names_other_classes_and_seeds_too() {
+        let json = r#"[{"toward":{"class":"bottts","share":0.5}},{"blend":{"seed":"7","share":0.25,"way":"linear"}}]"#;
+        let [first, second] = &requests(json, &manifest()).unwrap()[..] else { panic!("two requests") };
+        assert_eq!(first.toward.map(|toward| (toward.class, toward.share)), Some((1, 0.5)));
+        assert_eq!(second.blend.map(|blend| (blend.seed, blend.share)), Some((7, 0.25)));
+        assert_eq!(requests(r#"{"toward":{"class":"x","share":0}}"#, &manifest()).unwrap_err().code(), "unknown-class");
+    }
+
+    #[test]
     fn a_request_with_wrong_types_is_refused_not_guessed() {
-        let code = |json: &str| request(json, &manifest()).unwrap_err().code();
+        let code = |json: &str| requests(json, &manifest()).unwrap_err().code();
         assert_eq!(code(r#"{"class":"lorelay"}"#), "unknown-class");
         assert_eq!(code(r#"{"class":"lorelei","seed":"-1"}"#), "setting");
         assert_eq!(code(r#"{"class":"lorelei","guidance":null}"#), "setting");
         assert_eq!(code(r#"{"class":"lorelei","steps":2.5}"#), "setting");
-        assert_eq!(code("[]"), "setting");
+        assert_eq!(code("[[]]"), "setting");
+        assert_eq!(code("3"), "setting");
+        assert_eq!(code("{"), "setting");
     }
 
     #[test]

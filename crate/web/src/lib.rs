@@ -8,19 +8,25 @@
 //! traps, the instance is lost, and [`last_panic`] still tells what was said, so that the page can begin anew.
 //!
 //! Pictures cross as RGBA, the form a canvas takes; their side is [`Engine::image_size`] unless the answer says other.
+//! Latents cross in the tokenizer's units, `[B, L, C]` row-major; what belongs to a run's inside crosses as it is.
 
 mod convert;
+mod files;
+mod numbers;
+mod run;
 
 use std::cell::RefCell;
 
-use js_sys::{Function, Uint8Array, Uint8ClampedArray};
+use js_sys::{Float32Array, Function, Uint8Array, Uint8ClampedArray};
 use maetok::checkpoint::{Manifest, ModelFiles};
 use maetok::device::{DeviceChoice, DeviceInfo, Past, open_again};
-use maetok::pipeline::{Pipeline, SampleRun};
-use maetok::{Device, Error, bench, image};
+use maetok::image::Rounding;
+use maetok::pipeline::Pipeline;
+use maetok::{Device, Error, bench};
 use wasm_bindgen::prelude::*;
 
 use convert::{throw, to_rgb, to_rgba};
+use run::{Run, Step};
 
 thread_local! {
     /// What the first panic said; see [`last_panic`].
@@ -61,16 +67,6 @@ fn construct() {}
 #[wasm_bindgen(js_name = lastPanic)]
 pub fn last_panic() -> Option<String> {
     PANIC.with_borrow(Clone::clone)
-}
-
-/// A PNG file of a square or other RGBA picture `width` pixels wide; transparency is dropped.
-///
-/// # Errors
-/// Code `picture` if the bytes are not whole rows of `width` RGBA pixels.
-#[wasm_bindgen(js_name = encodePng)]
-pub fn encode_png(rgba: &[u8], width: u32) -> Result<Uint8Array, JsValue> {
-    let picture = to_rgb(rgba, width).map_err(throw)?;
-    Ok(Uint8Array::from(image::encode_png(&picture).map_err(throw)?.as_slice()))
 }
 
 /// A device and, once loaded, the model on it.
@@ -149,16 +145,55 @@ impl Engine {
         Ok(serde_json::json!(figures).to_string())
     }
 
-    /// Begins a picture. `request` is JSON: `{ class, seed, steps, guidance, interval, sampler }`; `class` is a name or a
-    /// number, `seed` may be a string of digits (JavaScript's numbers end at 2^53), the rest may be left out.
+    /// Latent tokens of a picture, `L`; 0 before [`Engine::load`].
+    #[wasm_bindgen(getter, js_name = latentTokens)]
+    pub fn latent_tokens(&self) -> u32 {
+        self.pipeline.as_ref().map_or(0, |pipeline| pipeline.latent_shape().0 as u32)
+    }
+
+    /// Numbers of a latent token, `C`; 0 before [`Engine::load`].
+    #[wasm_bindgen(getter, js_name = latentChannels)]
+    pub fn latent_channels(&self) -> u32 {
+        self.pipeline.as_ref().map_or(0, |pipeline| pipeline.latent_shape().1 as u32)
+    }
+
+    /// Patches of a picture, `N`, a square of them; 0 before [`Engine::load`].
+    #[wasm_bindgen(getter)]
+    pub fn patches(&self) -> u32 {
+        self.pipeline.as_ref().map_or(0, |pipeline| pipeline.patches() as u32)
+    }
+
+    /// Whether patches can be hidden from the loaded model's encoder.
+    #[wasm_bindgen(getter, js_name = canHide)]
+    pub fn can_hide(&self) -> bool {
+        self.pipeline.as_ref().is_some_and(Pipeline::can_hide)
+    }
+
+    /// Begins pictures. `request` is JSON, one request or a list that differs in class and noise alone:
+    /// `{ class, toward, seed, blend, steps, guidance, interval, sampler, start }`; `class` is a name or a number, `seed`
+    /// may be a string of digits (JavaScript's numbers end at 2^53), the rest may be left out. `latents` of as many
+    /// pictures are needed where `start` is before 1, and taken up to that time.
     ///
     /// # Errors
     /// Code `setting` or `unknown-class`, with the values that would do.
-    pub fn start(&self, request: &str) -> Result<Run, JsValue> {
+    pub fn start(&self, request: &str, latents: Option<Vec<f32>>) -> Result<Run, JsValue> {
         let pipeline = self.pipeline().map_err(throw)?;
-        let request = convert::request(request, pipeline.manifest()).map_err(throw)?;
-        let run = pipeline.start(request).map_err(throw)?;
-        Ok(Run { run, last: None })
+        let requests = convert::requests(request, pipeline.manifest()).map_err(throw)?;
+        let run = match latents {
+            None => pipeline.start_batch(requests),
+            Some(latents) => pipeline.start_from(requests, &latents),
+        };
+        Ok(Run::new(run.map_err(throw)?))
+    }
+
+    /// Goes on with pictures of which `taken` steps led to a [`Run::snapshot`].
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn resume(&self, request: &str, taken: u32, snapshot: Vec<f64>) -> Result<Run, JsValue> {
+        let pipeline = self.pipeline().map_err(throw)?;
+        let requests = convert::requests(request, pipeline.manifest()).map_err(throw)?;
+        Ok(Run::new(pipeline.resume(requests, taken as usize, snapshot).map_err(throw)?))
     }
 
     /// One step of the sampler, awaited to its end. `undefined` once all are done.
@@ -166,51 +201,39 @@ impl Engine {
     /// # Errors
     /// Code `device` if the GPU fails on the way.
     pub async fn step(&self, run: &mut Run) -> Result<Option<Step>, JsValue> {
-        let step = self.pipeline().map_err(throw)?.step(&mut run.run).await.map_err(throw)?;
-        let answer = step.as_ref().map(|step| Step { index: step.index as u32, of: step.of as u32, t: step.t });
-        run.last = step.or(run.last.take());
-        Ok(answer)
-    }
-
-    /// What the last step takes the finished picture to be (x̂0), decoded: RGBA.
-    ///
-    /// # Errors
-    /// Code `setting` before the first step, `device` if the GPU fails.
-    pub async fn preview(&self, run: &Run) -> Result<Uint8ClampedArray, JsValue> {
-        let step = run.last.as_ref().ok_or_else(|| {
-            throw(Error::setting("preview", "of a run without a step", "asked for after the first step"))
-        })?;
-        let picture = self.pipeline().map_err(throw)?.preview(step).await.map_err(throw)?;
-        Ok(to_rgba(&picture))
-    }
-
-    /// The picture of the run's present state, the finished one after the last step: RGBA.
-    ///
-    /// # Errors
-    /// Code `device` if the GPU fails.
-    pub async fn finish(&self, run: &Run) -> Result<Uint8ClampedArray, JsValue> {
-        let picture = self.pipeline().map_err(throw)?.finish(&run.run).await.map_err(throw)?;
-        Ok(to_rgba(&picture))
-    }
-
-    /// Encodes a picture file (PNG, JPEG, WebP) to latents and back.
-    ///
-    /// # Errors
-    /// Code `picture` if the file is none or has a size that is not taken, `device` if the GPU fails.
-    pub async fn reconstruct(&self, file: Vec<u8>) -> Result<Reconstruction, JsValue> {
         let pipeline = self.pipeline().map_err(throw)?;
-        let picture = image::decode(&file).map_err(throw)?;
-        let made = pipeline.reconstruct(&picture.rgb).await.map_err(throw)?;
-        Ok(Reconstruction {
-            original: to_rgba(&made.original),
-            reconstruction: to_rgba(&made.reconstruction),
-            width: made.original.width(),
-            height: made.original.height(),
-            psnr: made.psnr,
-            ssim: made.ssim,
-            numbers: made.latents.len() as u32,
-            notices: picture.notices,
-        })
+        let step = pipeline.step(&mut run.run).await.map_err(throw)?;
+        Ok(step.map(|step| Step::new(&step, &run.run, pipeline)))
+    }
+
+    /// Pictures of latents, one after the other: RGBA. `reconstructed` rounds as the official scoring of reconstructions
+    /// does, otherwise as its sampling does.
+    ///
+    /// # Errors
+    /// Code `setting` if these are not whole latents, `device` if the GPU fails.
+    pub async fn decode(&self, latents: Vec<f32>, reconstructed: bool) -> Result<Uint8ClampedArray, JsValue> {
+        let rounding = if reconstructed { Rounding::Reconstructed } else { Rounding::Generated };
+        let pictures = self.pipeline().map_err(throw)?.decode_many(&latents, rounding).await.map_err(throw)?;
+        Ok(to_rgba(&pictures))
+    }
+
+    /// The latent of a picture, RGBA, `width` pixels wide. `hidden` has a number for each patch, row by row; the encoder
+    /// does not see those that are not 0.
+    ///
+    /// # Errors
+    /// Code `picture` if these are not whole rows, `setting` for a wrong number of patches or a model that was trained
+    /// without a mask, `device` if the GPU fails.
+    pub async fn encode(&self, rgba: Vec<u8>, width: u32, hidden: Option<Vec<u8>>) -> Result<Float32Array, JsValue> {
+        let pipeline = self.pipeline().map_err(throw)?;
+        let picture = to_rgb(&rgba, width).map_err(throw)?;
+        let latents = match hidden {
+            None => pipeline.encode(&picture).await,
+            Some(hidden) => {
+                let flags: Vec<bool> = hidden.iter().map(|flag| *flag != 0).collect();
+                pipeline.encode_hiding(&picture, &flags).await
+            }
+        };
+        Ok(Float32Array::from(latents.map_err(throw)?.as_slice()))
     }
 }
 
@@ -218,43 +241,4 @@ impl Engine {
     fn pipeline(&self) -> Result<&Pipeline, Error> {
         self.pipeline.as_ref().ok_or_else(|| Error::setting("model", "missing", "loaded first"))
     }
-}
-
-/// A picture on its way. Made by [`Engine::start`], ended by `free()`.
-#[wasm_bindgen]
-pub struct Run {
-    run: SampleRun,
-    last: Option<maetok::pipeline::Step>,
-}
-
-/// Where a [`Run`] stands.
-#[wasm_bindgen]
-pub struct Step {
-    /// Number of this step, from 1.
-    pub index: u32,
-    /// Number of steps in the run.
-    pub of: u32,
-    /// Time of the step: 1 is noise, 0 is the picture.
-    pub t: f64,
-}
-
-/// A picture before and after its way through the latent.
-#[wasm_bindgen(getter_with_clone)]
-pub struct Reconstruction {
-    /// The picture as the model sees it: centre-cropped, RGBA.
-    pub original: Uint8ClampedArray,
-    /// The same picture from its latent, RGBA.
-    pub reconstruction: Uint8ClampedArray,
-    /// Width of both in pixels.
-    pub width: u32,
-    /// Height of both in pixels.
-    pub height: u32,
-    /// Peak signal-to-noise ratio in dB; infinite when equal.
-    pub psnr: f64,
-    /// Structural similarity, at most 1.
-    pub ssim: f64,
-    /// How many numbers the latent has.
-    pub numbers: u32,
-    /// What was done to the file to read it, one sentence each.
-    pub notices: Vec<String>,
 }

@@ -156,13 +156,13 @@ export class Generate {
     this.#setRunning(true);
     if (window.matchMedia("(max-width: 52rem)").matches) this.#stage.scrollIntoView({ block: "start" });
     try {
-      const { picture, timing } = await this.#client.generate(this.#manifest, film.request, signal, {
+      const { pictures, timing } = await this.#client.generate(this.#manifest, [film.request], signal, {
         onProgress: (progress) => this.#task.progress(progress),
         onStep: (step) => this.#step(film, step),
       });
       this.tellDownload(0);
       this.#setRunning(false);
-      this.#finish(film, picture, timing, this.#task.end(), facts);
+      this.#finish(film, pictures?.[0] ?? null, timing, this.#task.end(), facts);
     } catch (thrown) {
       this.#setRunning(false);
       this.#task.end();
@@ -181,14 +181,15 @@ export class Generate {
 
   #step(film: Film, step: StepReport): void {
     this.#task.step(step);
-    if (step.preview) this.#add(film, { step, picture: step.preview, final: false });
+    const picture = step.cleanPictures?.[0];
+    if (picture) this.#add(film, { step, picture, final: false });
   }
 
   /** The first picture of a run takes the place of the run before, which stays until then. */
   #add(film: Film, frame: Film["frames"][number]): void {
     if (this.#film !== film) {
       this.#film = film;
-      this.#strip.reset(film.request.steps);
+      this.#strip.reset();
       this.#save.disabled = false;
     }
     film.frames.push(frame);

@@ -141,7 +141,7 @@ export class Reconstruct {
     }
   }
 
-  #show({ original, reconstruction, psnr, ssim, numbers, notices, ms }: Reconstruction): void {
+  #show({ square: original, reconstruction, psnr, ssim, latents, notices, ms }: Reconstruction): void {
     this.#before.show(original, "Original, centre-cropped");
     this.#after.show(reconstruction, "Reconstruction from the latent");
     const score = (name: string, value: string, meaning: string) => h("div", {}, h("dt", {}, name), h("dd", {}, h("strong", {}, value), h("span", { class: "hint" }, meaning)));
@@ -150,7 +150,7 @@ export class Reconstruct {
     this.#scores.replaceChildren(
       score("Pixel closeness (PSNR)", decibels, "higher is closer; from 30 dB on it is hard to see a difference"),
       score("Likeness of structure (SSIM)", ssim.toFixed(3), "1 is the same picture"),
-      score("Size of the latent", `${numbers} numbers`, `for ${values} colour values; done in ${duration(ms)}`),
+      score("Size of the latent", `${latents.length} numbers`, `for ${values} colour values; done in ${duration(ms)}`),
     );
     this.#notices.replaceChildren(...notices.map((notice) => h("li", {}, notice)));
     this.#result.hidden = false;

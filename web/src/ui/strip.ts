@@ -1,6 +1,6 @@
 /** The run afterwards: a slider over its pictures, and a film strip of some of them. */
 
-import { type Picture, previewEvery } from "../protocol.ts";
+import type { Picture } from "../protocol.ts";
 import { h } from "./dom.ts";
 import { paint } from "./frame.ts";
 
@@ -8,8 +8,7 @@ import { paint } from "./frame.ts";
 const THUMBNAILS = 8;
 
 export class Strip {
-  readonly #slider = h("input", { type: "range", id: "scrubber", min: 0, max: 0, step: 1, value: 0, "aria-describedby": "scrubber-help" });
-  readonly #gaps = h("p", { class: "hint", id: "scrubber-help" });
+  readonly #slider = h("input", { type: "range", id: "scrubber", min: 0, max: 0, step: 1, value: 0 });
   readonly #film = h("div", { class: "film", "aria-hidden": "true" });
   readonly element: HTMLElement;
   readonly #show: (index: number) => void;
@@ -19,12 +18,11 @@ export class Strip {
   constructor(show: (index: number) => void) {
     this.#show = show;
     this.#slider.addEventListener("input", () => this.#show(this.#slider.valueAsNumber));
-    this.element = h("div", { class: "strip", hidden: true }, this.#film, h("label", { for: "scrubber" }, "Look at any step"), this.#slider, this.#gaps);
+    this.element = h("div", { class: "strip", hidden: true }, this.#film, h("label", { for: "scrubber" }, "Look at any step"), this.#slider);
   }
 
-  /** Empties it for a run of `steps` steps. */
-  reset(steps: number): void {
-    this.#gaps.textContent = gaps(steps);
+  /** Empties it for another run. */
+  reset(): void {
     this.#pictures = [];
     this.#film.replaceChildren();
     this.element.hidden = true;
@@ -67,12 +65,4 @@ export class Strip {
   describe(words: string): void {
     this.#slider.setAttribute("aria-valuetext", words);
   }
-}
-
-/** Says which steps of a long run are left out; nothing for a run that shows them all. */
-export function gaps(steps: number): string {
-  const every = previewEvery(steps);
-  if (every === 1) return "";
-  const which = ["second", "third", "fourth"][every - 2] ?? `${every}th`;
-  return `In a run this long not every step is shown: of its ${steps} steps you see every ${which}, and the last.`;
 }

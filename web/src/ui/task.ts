@@ -76,6 +76,8 @@ export class Task {
         return this.#enter("load", "Making the model ready…");
       case "compute":
         return this.#enter("compute", "Computing…");
+      case "resume":
+        return this.#enter("resume", `The graphics processor was lost; going on after step ${progress.taken}…`);
     }
   }
 

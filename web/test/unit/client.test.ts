@@ -1,8 +1,10 @@
 import { expect, it } from "vitest";
 import { Client, type Port } from "../../src/client.ts";
-import type { Reply, Request, SampleRequest } from "../../src/protocol.ts";
+import type { Reply, Request, SampleRequest, StepReport } from "../../src/protocol.ts";
 
 const REQUEST: SampleRequest = { class: "lorelei", seed: "1", steps: 2, guidance: 2, sampler: "euler" };
+
+const step = (index: number): StepReport => ({ index, of: 2, t: 1, clean: new Float32Array(4), state: new Float32Array(4), snapshot: new Float64Array(4).fill(index), cleanPictures: null, statePictures: null });
 
 class FakePort implements Port {
   readonly sent: Request[] = [];
@@ -39,18 +41,19 @@ it("tells a new worker first what it may run on", () => {
 it("passes steps on and answers with the picture", async () => {
   const { client, ports } = setUp();
   const heard: number[] = [];
-  const running = client.generate("m", REQUEST, new AbortController().signal, { onStep: ({ index }) => heard.push(index) });
+  const running = client.generate("m", [REQUEST], new AbortController().signal, { onStep: ({ index }) => heard.push(index) });
   const { id } = ports[0]!.sent.at(-1)!;
-  ports[0]!.reply({ kind: "step", id, step: { index: 1, of: 2, t: 1, preview: null } });
-  ports[0]!.reply({ kind: "generated", id, picture: null, timing: { engine: 1, steps: 2, previews: 3 } });
-  expect(await running).toEqual({ picture: null, timing: { engine: 1, steps: 2, previews: 3 } });
+  const timing = { engine: 1, steps: 2, previews: 3, shown: 1 };
+  ports[0]!.reply({ kind: "step", id, step: step(1) });
+  ports[0]!.reply({ kind: "generated", id, pictures: null, timing });
+  expect(await running).toEqual({ pictures: null, timing });
   expect(heard).toEqual([1]);
 });
 
 it("asks the worker to stop, once", async () => {
   const { client, ports } = setUp();
   const abort = new AbortController();
-  void client.generate("m", REQUEST, abort.signal).catch(() => {});
+  void client.generate("m", [REQUEST], abort.signal).catch(() => {});
   const { id } = ports[0]!.sent.at(-1)!;
   abort.abort();
   expect(ports[0]!.sent.at(-1)).toEqual({ kind: "cancel", id });
@@ -58,7 +61,7 @@ it("asks the worker to stop, once", async () => {
 
 it("replaces a worker whose engine is lost, and fails what was under way", async () => {
   const { client, ports } = setUp();
-  const running = client.generate("m", REQUEST, new AbortController().signal);
+  const running = client.generate("m", [REQUEST], new AbortController().signal);
   const waiting = client.describe("m");
   const { id } = ports[0]!.sent[1]!;
   ports[0]!.reply({ kind: "error", id, error: { code: "crash", message: "It broke.", advice: "", fatal: true } });
@@ -66,6 +69,39 @@ it("replaces a worker whose engine is lost, and fails what was under way", async
   await expect(waiting).rejects.toMatchObject({ code: "crash" });
   expect(ports[0]!.terminated).toBe(true);
   void client.describe("m");
+  expect(ports).toHaveLength(2);
+});
+
+it("goes on with a run whose device was lost, from its last step, and gives up in the end", async () => {
+  const { client, ports } = setUp();
+  const heard: unknown[] = [];
+  const running = client.generate("m", [REQUEST], new AbortController().signal, { onProgress: (progress) => heard.push(progress) });
+  const ended = expect(running).rejects.toMatchObject({ code: "device" });
+  const lose = (port: FakePort) => port.reply({ kind: "error", id: port.sent.at(-1)!.id, error: { code: "device", message: "It was lost.", advice: "", fatal: true } });
+  ports[0]!.reply({ kind: "step", id: ports[0]!.sent.at(-1)!.id, step: step(1) });
+  for (const _ of [1, 2, 3, 4]) {
+    lose(ports.at(-1)!);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  await ended;
+  expect(ports).toHaveLength(4);
+  expect(ports[1]!.sent.at(-1)).toMatchObject({ kind: "generate", resume: { taken: 1, snapshot: Float64Array.of(1, 1, 1, 1) } });
+  expect(heard).toEqual(Array(3).fill({ phase: "resume", taken: 1, cause: "It was lost." }));
+});
+
+it("does not go on where nothing was reached, or when it was stopped", async () => {
+  const { client, ports } = setUp();
+  const error = { code: "device", message: "It was lost.", advice: "", fatal: true };
+  const early = client.generate("m", [REQUEST], new AbortController().signal);
+  ports[0]!.reply({ kind: "error", id: ports[0]!.sent.at(-1)!.id, error });
+  await expect(early).rejects.toMatchObject({ code: "device" });
+  const abort = new AbortController();
+  const stopped = client.generate("m", [REQUEST], abort.signal);
+  const { id } = ports[1]!.sent.at(-1)!;
+  ports[1]!.reply({ kind: "step", id, step: step(1) });
+  abort.abort();
+  ports[1]!.reply({ kind: "error", id, error });
+  await expect(stopped).rejects.toMatchObject({ code: "device" });
   expect(ports).toHaveLength(2);
 });
 

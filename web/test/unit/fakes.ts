@@ -77,6 +77,10 @@ export function fakeSource(): FakeSource {
 /** What a fake engine was asked to do, and what it does in the midst of it. */
 export class FakeEngine implements Engine {
   readonly imageSize = 8;
+  readonly latentTokens = 2;
+  readonly latentChannels = 4;
+  readonly patches = 4;
+  readonly canHide = true;
   readonly calls: string[] = [];
   /** Called with the number of each step before it is done. */
   onStep: (index: number) => void | Promise<void> = () => {};
@@ -99,30 +103,43 @@ export class FakeEngine implements Engine {
   load(): void {
     this.calls.push("load");
   }
-  start(request: string): Run {
-    this.calls.push(`start ${request}`);
-    this.#of = this.#left = (JSON.parse(request) as { steps: number }).steps;
-    return { free: () => this.calls.push("free") };
+  /** Called before pictures are decoded. */
+  onDecode: () => void | Promise<void> = () => {};
+  start(requests: string, latents: Float32Array | undefined): Run {
+    this.calls.push(`start ${requests}${latents ? ` with ${latents.length}` : ""}`);
+    this.#of = this.#left = (JSON.parse(requests) as { steps: number }[])[0]!.steps;
+    return this.#run();
+  }
+  resume(requests: string, taken: number, snapshot: Float64Array): Run {
+    this.calls.push(`resume after ${taken} with ${snapshot.length}`);
+    this.#of = (JSON.parse(requests) as { steps: number }[])[0]!.steps;
+    this.#left = this.#of - taken;
+    return this.#run();
+  }
+  #run(): Run {
+    return { snapshot: () => new Float64Array(8).fill(this.#left), free: () => this.calls.push("free") };
   }
   async step() {
     if (this.#left === 0) return undefined;
     const index = this.#of - this.#left + 1;
     await this.onStep(index);
     this.#left--;
-    return { index, of: this.#of, t: 1 - (index - 1) / this.#of, free() {} };
+    return { index, of: this.#of, t: 1 - (index - 1) / this.#of, clean: new Float32Array(8).fill(100), state: new Float32Array(8).fill(50), free() {} };
   }
-  async preview(): Promise<Uint8ClampedArray> {
-    return new Uint8ClampedArray(8 * 8 * 4).fill(100);
+  /** A picture is as grey as its first number. */
+  async decode(latents: Float32Array): Promise<Uint8ClampedArray> {
+    await this.onDecode();
+    const rgba = new Uint8ClampedArray((latents.length / 8) * 256);
+    for (let i = 0; i < latents.length / 8; i++) rgba.fill(latents[8 * i]!, 256 * i, 256 * (i + 1));
+    return rgba;
   }
-  async finish(): Promise<Uint8ClampedArray> {
-    return new Uint8ClampedArray(8 * 8 * 4).fill(200);
-  }
-  async reconstruct(file: Uint8Array) {
-    if (file.length < 4) throw Object.assign(new Error("This is not a picture."), { code: "picture" });
-    this.calls.push("reconstruct");
+  async encode(_rgba: Uint8Array, _width: number, hidden: Uint8Array | undefined): Promise<Float32Array> {
+    this.calls.push(hidden ? `encode hiding ${hidden.join("")}` : "encode");
     await this.onReconstruct();
-    const rgba = new Uint8ClampedArray(8 * 8 * 4);
-    return { original: rgba, reconstruction: rgba, width: 8, height: 8, psnr: 20, ssim: 0.5, numbers: 16, notices: [], free() {} };
+    return new Float32Array(8).fill(7);
+  }
+  async bench(request: string, clock: () => number): Promise<string> {
+    return JSON.stringify([{ request: JSON.parse(request) as unknown, began: clock() }]);
   }
 }
 
@@ -201,7 +218,18 @@ export function world(): World {
         if (kind === "webgpu" && result.webgpuFails) throw Object.assign(new Error("no device"), { code: "device" });
         return engine;
       },
-      encodePng: (rgba, width) => new Uint8Array([rgba.length / width / 4, width]),
+      openPicture: (file, size, crop) => {
+        if (file.length < 4) throw Object.assign(new Error("This is not a picture."), { code: "picture" });
+        const square = new Uint8ClampedArray(size * size * 4).fill(crop?.[2] ?? 9);
+        return { square, size, overview: new Uint8ClampedArray(4), overviewWidth: 1, overviewHeight: 1, width: 20, height: 10, notices: [], free() {} };
+      },
+      scores: () => Float64Array.of(20, 0.5),
+      mixLatents: (a, b, share) => a.map((value, i) => (1 - share) * value + share * b[i]!),
+      fitComponents: (_rows, _width, count) => ({ count, shares: () => new Float64Array(count).fill(0.5), project: (rows) => rows.slice(0, count), free() {} }),
+      encodePng: (rgba, width, text) => new Uint8Array([rgba.length / width / 4, width, text?.length ?? 0]),
+      pngText: (file) => (file.length > 4 ? "{}" : undefined),
+      toNpy: (values, shape) => new Uint8Array([values.length, ...shape]),
+      toSafetensors: (names, _values, _shapes, metadata) => new Uint8Array([names.length, metadata.length]),
       lastPanic: () => result.panic,
     }),
     engineBytes: 1000,

@@ -6,11 +6,13 @@ import { BASE, gate, world, type World } from "./fakes.ts";
 
 const REQUEST: SampleRequest = { class: "lorelei", seed: "18446744073709551615", steps: 4, guidance: 2, sampler: "euler" };
 
+const PICTURE = { rgba: new Uint8ClampedArray(8 * 8 * 4), width: 8, height: 8 };
+
 let outside: World;
 let session: Session;
-const generate = (id: number, request: Partial<SampleRequest> = {}): Request => ({ kind: "generate", id, manifest: BASE, request: { ...REQUEST, ...request } });
+const generate = (id: number, request: Partial<SampleRequest> = {}): Request => ({ kind: "generate", id, manifest: BASE, requests: [{ ...REQUEST, ...request }], latents: null, shown: "clean", resume: null });
 const diagnose = (id: number, wanted: Wanted = "auto", kernels: { refused?: string[]; retest?: boolean } = {}): Request => ({ kind: "diagnose", id, wanted, refused: [], retest: false, ...kernels });
-const reconstruct = (id: number): Request => ({ kind: "reconstruct", id, manifest: BASE, file: new ArrayBuffer(8) });
+const reconstruct = (id: number): Request => ({ kind: "reconstruct", id, manifest: BASE, file: new ArrayBuffer(8), crop: null });
 /** Lets everything happen that waits for nothing. */
 const settle = () => new Promise((resolve) => setTimeout(resolve, 20));
 const kinds = (id: number) => outside.replies.filter((reply) => reply.id === id && reply.kind !== "progress").map((reply) => reply.kind);
@@ -28,8 +30,24 @@ describe("a run", () => {
     expect(kinds(2)).toEqual(["step", "step", "step", "step", "generated"]);
     const steps = outside.replies.flatMap((reply) => (reply.kind === "step" ? [reply.step] : []));
     expect(steps.map(({ index, of, t }) => [index, of, t])).toEqual([[1, 4, 1], [2, 4, 0.75], [3, 4, 0.5], [4, 4, 0.25]]);
-    expect(steps.every(({ preview }) => preview?.rgba[0] === 100)).toBe(true);
-    expect(last(2)).toMatchObject({ picture: { width: 8, height: 8 } });
+    expect(steps.map(({ clean, state, snapshot }) => [clean[0], state[0], snapshot.length])).toEqual(Array(4).fill([100, 50, 8]));
+    expect(steps.at(-1)?.cleanPictures).toMatchObject([{ width: 8, height: 8 }]);
+    expect(steps.at(-1)?.cleanPictures?.[0]?.rgba[0]).toBe(100);
+    expect(last(2)).toMatchObject({ pictures: [{ width: 8, height: 8 }], timing: { shown: expect.any(Number) } });
+  });
+
+  it.each([["clean", 1, 0], ["state", 0, 1], ["both", 1, 1], ["nothing", 0, 0]] as const)("that shows %s decodes just that", async (shown, clean, state) => {
+    await session.handle({ ...generate(2), shown } as Request);
+    const steps = outside.replies.flatMap((reply) => (reply.kind === "step" ? [reply.step] : []));
+    const { cleanPictures, statePictures } = steps.at(-1)!;
+    expect([cleanPictures?.length ?? 0, statePictures?.length ?? 0]).toEqual([clean, state]);
+  });
+
+  it("begins with latents where it is given some, and goes on from a snapshot", async () => {
+    await session.handle({ ...generate(2), latents: new Float32Array(8) } as Request);
+    await session.handle({ ...generate(3), resume: { taken: 3, snapshot: new Float64Array(8) } } as Request);
+    expect(outside.engine.calls).toEqual(expect.arrayContaining([expect.stringMatching(/^start .* with 8$/), "resume after 3 with 8"]));
+    expect(kinds(3)).toEqual(["step", "generated"]);
   });
 
   it("hands the seed over as digits", async () => {
@@ -37,11 +55,18 @@ describe("a run", () => {
     expect(outside.engine.calls.find((call) => call.startsWith("start"))).toContain('"seed":"18446744073709551615"');
   });
 
-  it("of very many steps keeps the number of guesses bounded, and shows the last", async () => {
-    await session.handle(generate(2, { steps: 1000 }));
-    const shown = outside.replies.flatMap((reply) => (reply.kind === "step" && reply.step.preview ? [reply.step.index] : []));
-    expect(shown.length).toBeLessThanOrEqual(251);
-    expect(shown.at(-1)).toBe(1000);
+  it("spends no more on pictures on the way than a share of the steps' time, and shows the last", async () => {
+    // A step takes one second of the fake clock, a picture three.
+    let clock = 0;
+    outside.now = () => clock;
+    outside.engine.onStep = () => void (clock += 1000);
+    outside.engine.onDecode = () => void (clock += 3000);
+    await session.handle(generate(2, { steps: 200 }));
+    const shown = outside.replies.flatMap((reply) => (reply.kind === "step" && reply.step.cleanPictures ? [reply.step.index] : []));
+    expect([shown[0], shown.at(-1)]).toEqual([1, 200]);
+    // The first, which teaches what one takes, and the last are shown in any case.
+    expect(shown.length).toBeLessThanOrEqual(200 * 0.15 / 3 + 2);
+    expect(shown.length).toBeGreaterThanOrEqual(9);
   });
 
   it("stops between two steps and is freed", async () => {
@@ -50,7 +75,7 @@ describe("a run", () => {
     };
     await session.handle(generate(2));
     expect(kinds(2)).toEqual(["step", "step", "generated"]);
-    expect(last(2)).toMatchObject({ picture: null });
+    expect(last(2)).toMatchObject({ pictures: null });
     expect(outside.engine.calls.at(-1)).toBe("free");
   });
 
@@ -73,7 +98,7 @@ describe("a run", () => {
     expect(last(3)).toMatchObject({ kind: "error", error: { code: "cancelled" } });
     const third = session.handle(reconstruct(4));
     await settle();
-    expect([kinds(2), kinds(4), outside.engine.calls.includes("reconstruct")]).toEqual([[], [], false]);
+    expect([kinds(2), kinds(4), outside.engine.calls.includes("encode")]).toEqual([[], [], false]);
     open();
     await Promise.all([first, third]);
     expect([last(2).kind, last(4).kind]).toEqual(["generated", "reconstructed"]);
@@ -86,7 +111,7 @@ describe("a reconstruction", () => {
     outside.engine.onReconstruct = () => opened;
     const first = session.handle(reconstruct(2));
     await settle();
-    expect(outside.engine.calls.at(-1)).toBe("reconstruct");
+    expect(outside.engine.calls.at(-1)).toBe("encode");
     await session.handle({ kind: "cancel", id: 2 });
     await first;
     expect(last(2)).toMatchObject({ kind: "error", error: { code: "cancelled" } });
@@ -126,8 +151,63 @@ describe("a reconstruction", () => {
   });
 });
 
+describe("what is asked of the tokenizer", () => {
+  it("is answered with what is known of the model once it is loaded", async () => {
+    await session.handle({ kind: "prepare", id: 2, manifest: BASE });
+    expect(last(2)).toMatchObject({ kind: "prepared", facts: { imageSize: 8, latentTokens: 2, latentChannels: 4, patches: 4, canHide: true } });
+  });
+
+  it("hides patches, and decodes several at once", async () => {
+    await session.handle({ kind: "encode", id: 2, manifest: BASE, picture: PICTURE, hidden: Uint8Array.of(0, 1, 1, 0) });
+    expect(outside.engine.calls).toContain("encode hiding 0110");
+    expect(last(2)).toMatchObject({ kind: "encoded", latents: new Float32Array(8).fill(7) });
+    await session.handle({ kind: "decode", id: 3, manifest: BASE, latents: Float32Array.from({ length: 16 }, (_, i) => (i < 8 ? 5 : 9)), reconstructed: true });
+    const { pictures } = last(3) as Extract<Reply, { kind: "decoded" }>;
+    expect(pictures.map(({ rgba, width }) => [rgba[0], rgba.length, width])).toEqual([[5, 256, 8], [9, 256, 8]]);
+  });
+
+  it("reconstructs the square that was asked for", async () => {
+    await session.handle({ kind: "reconstruct", id: 2, manifest: BASE, file: new ArrayBuffer(8), crop: { x: 1, y: 2, side: 33 } });
+    const { result } = last(2) as Extract<Reply, { kind: "reconstructed" }>;
+    expect([result.square.rgba[0], result.reconstruction.rgba[0], result.psnr, result.ssim, result.width]).toEqual([33, 7, 20, 0.5, 20]);
+  });
+});
+
+describe("what needs no device", () => {
+  it("is answered in the midst of a run", async () => {
+    const { open, opened } = gate();
+    outside.engine.onStep = () => opened;
+    const running = session.handle(generate(2));
+    await settle();
+    await session.handle({ kind: "open", id: 3, file: new ArrayBuffer(8), size: 4, crop: null });
+    await session.handle({ kind: "score", id: 4, a: PICTURE, b: PICTURE });
+    await session.handle({ kind: "mix", id: 5, a: Float32Array.of(0, 2), b: Float32Array.of(4, 2), share: 0.25, way: "linear" });
+    await session.handle({ kind: "npy", id: 6, array: { name: "z", shape: [2, 1], values: Float32Array.of(1, 2) } });
+    await session.handle({ kind: "safetensors", id: 7, arrays: [{ name: "z", shape: [1], values: Float32Array.of(1) }], metadata: { a: "b" } });
+    await session.handle({ kind: "png-text", id: 8, file: new ArrayBuffer(8) });
+    expect(last(3)).toMatchObject({ kind: "opened", opened: { square: { width: 4 }, width: 20, height: 10 } });
+    expect(last(4)).toEqual({ kind: "scored", id: 4, psnr: 20, ssim: 0.5 });
+    expect(last(5)).toEqual({ kind: "mixed", id: 5, latents: Float32Array.of(1, 2) });
+    expect([6, 7].map((id) => [...new Uint8Array((last(id) as Extract<Reply, { kind: "file" }>).file)])).toEqual([[2, 2, 1], [1, 9]]);
+    expect(last(8)).toEqual({ kind: "text", id: 8, text: "{}" });
+    expect(kinds(2)).toEqual([]);
+    open();
+    await running;
+  });
+
+  it("projects on the components fitted last, and says so if there are none", async () => {
+    const rows = Float32Array.of(1, 2, 3, 4);
+    await session.handle({ kind: "project", id: 2, rows });
+    expect(last(2)).toMatchObject({ kind: "error", error: { code: "setting" } });
+    await session.handle({ kind: "fit", id: 3, rows, width: 2, count: 2 });
+    expect(last(3)).toEqual({ kind: "fitted", id: 3, codes: Float32Array.of(1, 2), count: 2, shares: [0.5, 0.5] });
+    await session.handle({ kind: "project", id: 4, rows: Float32Array.of(9, 8) });
+    expect(last(4)).toEqual({ kind: "projected", id: 4, codes: Float32Array.of(9, 8), count: 2 });
+  });
+});
+
 describe("the engine's code", () => {
-  const png = (id: number): Request => ({ kind: "png", id, picture: { rgba: new Uint8ClampedArray(8 * 8 * 4), width: 8, height: 8 } });
+  const png = (id: number): Request => ({ kind: "png", id, picture: PICTURE, text: null });
   /** Counts the loads; each waits for `opened`. */
   const slowly = (opened: Promise<void>) => {
     const { loadBindings } = outside;
@@ -148,7 +228,7 @@ describe("the engine's code", () => {
     open();
     await both;
     expect(loads).toHaveLength(1);
-    expect([last(2).kind, last(3).kind]).toEqual(["png", "generated"]);
+    expect([last(2).kind, last(3).kind]).toEqual(["file", "generated"]);
   });
 
   it("that does not arrive fails all who wait for it, and is asked for again", async () => {
@@ -161,7 +241,7 @@ describe("the engine's code", () => {
     expect([last(2), last(3)]).toMatchObject([{ error: { message: "No." } }, { error: { message: "No." } }]);
     outside.loadBindings = loadBindings;
     await Promise.all([session.handle(png(4)), session.handle(generate(5))]);
-    expect([last(4).kind, last(5).kind]).toEqual(["png", "generated"]);
+    expect([last(4).kind, last(5).kind]).toEqual(["file", "generated"]);
   });
 
   it("goes on for another when the one who began is stopped", async () => {
@@ -175,7 +255,7 @@ describe("the engine's code", () => {
     expect(last(2)).toMatchObject({ error: { code: "cancelled", fatal: false } });
     open();
     await second;
-    expect([last(3).kind, loads.length]).toEqual(["png", 1]);
+    expect([last(3).kind, loads.length]).toEqual(["file", 1]);
   });
 
   it("that only the one who is stopped waits for goes with the worker", async () => {
@@ -211,7 +291,7 @@ describe("the engine's code", () => {
     expect(last(3)).toMatchObject({ error: { code: "cancelled" } });
     open();
     await first;
-    expect([last(2).kind, loads.length]).toEqual(["png", 1]);
+    expect([last(2).kind, loads.length]).toEqual(["file", 1]);
   });
 });
 
@@ -414,7 +494,7 @@ describe("compiling ahead", () => {
 
 describe("a failure", () => {
   it("of the engine's own kind passes with its code", async () => {
-    await session.handle({ kind: "reconstruct", id: 2, manifest: BASE, file: new ArrayBuffer(1) });
+    await session.handle({ kind: "reconstruct", id: 2, manifest: BASE, file: new ArrayBuffer(1), crop: null });
     expect(last(2)).toMatchObject({ kind: "error", error: { code: "picture", message: "This is not a picture.", fatal: false } });
   });
 

@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { asMaetokError, MaetokError, sentence } from "../../src/errors.ts";
 import { bytes, duration, timeLeft } from "../../src/format.ts";
-import { type Picture, previewEvery } from "../../src/protocol.ts";
-import { gaps } from "../../src/ui/strip.ts";
+import type { Picture } from "../../src/protocol.ts";
 import { upscale, weights } from "../../src/upscale.ts";
 
 describe("numbers carry units", () => {
@@ -41,15 +40,6 @@ describe("the advice on a picture fits what is wrong with it", () => {
     ["This file is not a picture that can be read (PNG, JPEG, WebP and GIF can be read).", /^Choose another file\.$/],
   ])("%s", (message, advice) => {
     expect(asMaetokError(Object.assign(new Error(message), { code: "picture" }))).toMatchObject({ message, advice: expect.stringMatching(advice) });
-  });
-});
-
-describe("the steps of a run that are shown", () => {
-  it.each([[1, 1], [250, 1], [251, 2], [1000, 4]])("of %d are every %d.", (steps, every) => expect(previewEvery(steps)).toBe(every));
-  it("are spoken of only where some are left out", () => {
-    expect(gaps(250)).toBe("");
-    expect(gaps(251)).toContain("every second, and the last");
-    expect(gaps(1000)).toContain("of its 1000 steps you see every fourth, and the last");
   });
 });
 

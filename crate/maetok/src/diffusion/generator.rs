@@ -184,6 +184,22 @@ impl Generator {
         }
     }
 
+    /// Embeddings of classes `y` `[R]`, `K` the null class: `[R, D]`.
+    pub fn embed_classes(&self, y: Tensor<1, Int>) -> Tensor<2> {
+        match self {
+            Self::Sit(sit) => sit.embed_classes(y),
+            Self::Lightning(dit) => dit.embed_classes(y),
+        }
+    }
+
+    /// [`modulations`](Self::modulations) of embeddings `[R, D]`, which need not be those of one class.
+    pub fn modulations_of(&self, t: Tensor<1>, classes: Tensor<2>) -> Modulations {
+        match self {
+            Self::Sit(sit) => sit.modulations_of(t, classes),
+            Self::Lightning(dit) => dit.modulations_of(t, classes),
+        }
+    }
+
     /// [`forward`](Self::forward) of `x` `[B, L, C]`, whose modulations stand from `row` on.
     pub fn forward_modulated(&self, x: Tensor<3>, modulations: &Modulations, row: usize) -> Tensor<3> {
         match self {

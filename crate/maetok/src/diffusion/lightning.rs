@@ -261,14 +261,24 @@ impl LightningDit {
 
     /// What the blocks are told at times `t` `[R]` of classes `y` `[R]`.
     pub fn modulations(&self, t: Tensor<1>, y: Tensor<1, Int>) -> Modulations {
-        let [rows] = t.dims();
-        assert_shape!(y, [rows]);
-        let time = self.t_embedder.forward(t, &mut ()); // [R, D]
-        let condition = silu(time + self.y_embedder.forward(y)); // [R, D]
-        self.modulations_of(condition)
+        self.modulations_of(t, self.embed_classes(y))
     }
 
-    fn modulations_of(&self, condition: Tensor<2>) -> Modulations {
+    /// Embeddings of classes `y` `[R]`, `K` the null class: `[R, D]`.
+    pub fn embed_classes(&self, y: Tensor<1, Int>) -> Tensor<2> {
+        self.y_embedder.forward(y)
+    }
+
+    /// [`modulations`](Self::modulations) of embeddings `[R, D]`, which need not be those of one class.
+    pub fn modulations_of(&self, t: Tensor<1>, classes: Tensor<2>) -> Modulations {
+        let [rows] = t.dims();
+        let [_, width] = classes.dims();
+        assert_shape!(classes, [rows, width]);
+        let time = self.t_embedder.forward(t, &mut ()); // [R, D]
+        self.modulations_told(silu(time + classes))
+    }
+
+    fn modulations_told(&self, condition: Tensor<2>) -> Modulations {
         let blocks = self.blocks.iter().map(|block| &block.ada_ln_modulation);
         Modulations::new(blocks, &self.final_layer.ada_ln_modulation, condition)
     }
@@ -325,7 +335,7 @@ mod tests {
             let h = Tensor::<3>::random([3, 5, 16], Distribution::Normal(0.0, 1.0), &on.device);
             let condition = Tensor::<2>::random([3, 16], Distribution::Normal(0.0, 1.0), &on.device);
             assert_eq!(
-                largest(dit.run_blocks(h.clone(), &dit.modulations_of(condition), 0) - h),
+                largest(dit.run_blocks(h.clone(), &dit.modulations_told(condition), 0) - h),
                 0.0,
                 "on {}",
                 on.label

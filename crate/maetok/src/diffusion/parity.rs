@@ -67,7 +67,7 @@ fn check_label_drop(acts: &Fixture, on: &TestDevice, sit: &Sit, classes: usize) 
         labels.into_iter().zip(dropped).map(|(y, drop)| if drop == 1 { classes as i64 } else { y }).collect();
     let count = labels.len();
     let labels = Tensor::<1, Int>::from_data(TensorData::new(labels, [count]), &on.device);
-    acts.assert_close("label_drop.emb", on, sit.embed_labels(labels), Tolerance::SINGLE_MODULE);
+    acts.assert_close("label_drop.emb", on, sit.embed_classes(labels), Tolerance::SINGLE_MODULE);
     ["label_drop.force_ids", "label_drop.emb"].map(str::to_owned)
 }
 

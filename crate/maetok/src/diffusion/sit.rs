@@ -275,12 +275,26 @@ impl Sit {
         self.modulations_probed(t, y, &mut ())
     }
 
+    /// Embeddings of classes `y` `[R]`, `K` the null class: `[R, D]`.
+    pub fn embed_classes(&self, y: Tensor<1, Int>) -> Tensor<2> {
+        self.y_embedder.forward(y)
+    }
+
+    /// [`modulations`](Self::modulations) of embeddings `[R, D]`, which need not be those of one class.
+    pub fn modulations_of(&self, t: Tensor<1>, classes: Tensor<2>) -> Modulations {
+        self.modulations_of_probed(t, classes, &mut ())
+    }
+
     fn modulations_probed(&self, t: Tensor<1>, y: Tensor<1, Int>, probe: &mut impl Probe) -> Modulations {
+        self.modulations_of_probed(t, self.embed_classes(y), probe)
+    }
+
+    fn modulations_of_probed(&self, t: Tensor<1>, class: Tensor<2>, probe: &mut impl Probe) -> Modulations {
         let [rows] = t.dims();
-        assert_shape!(y, [rows]);
+        let [_, width] = class.dims();
+        assert_shape!(class, [rows, width]);
         let time = self.t_embedder.forward(t, probe); // [R, D]
         probe.see("t_emb", &time);
-        let class = self.y_embedder.forward(y); // [R, D]
         probe.see("y_emb", &class);
         let blocks = self.blocks.iter().map(|block| &block.ada_ln_modulation);
         Modulations::new(blocks, &self.final_layer.ada_ln_modulation, silu(time + class))
@@ -323,11 +337,6 @@ impl Sit {
 
 #[cfg(test)]
 impl Sit {
-    /// The label embedding alone: `[B] -> [B, D]`.
-    pub(crate) fn embed_labels(&self, y: Tensor<1, Int>) -> Tensor<2> {
-        self.y_embedder.forward(y)
-    }
-
     /// Puts the fixed sinusoid back.
     pub(crate) fn with_fixed_positions(mut self, config: &SitConfig) -> Self {
         let device = self.pos_embed.device();

@@ -75,6 +75,17 @@ impl Pca {
         if self.variance == 0.0 { 1.0 } else { self.variances.iter().sum::<f64>() / self.variance }
     }
 
+    /// Share of the rows' variance along each component, largest first; 1 where nothing varies.
+    pub fn shares(&self) -> Vec<f64> {
+        let share = |v: &f64| if self.variance == 0.0 { 1.0 } else { v / self.variance };
+        self.variances.iter().map(share).collect()
+    }
+
+    /// Numbers of a row.
+    pub fn width(&self) -> usize {
+        self.mean.len()
+    }
+
     /// Coordinates of `rows` `[n, width]` along the components, `[n, components]`.
     ///
     /// # Panics

@@ -59,6 +59,32 @@ pub fn centre_crop(rgb: &RgbImage, size: usize) -> RgbImage {
     imageops::crop_imm(&resized, (width - size) / 2, (height - size) / 2, size, size).to_image()
 }
 
+/// The square of `side` pixels whose upper left corner is `(x, y)`, brought to `size`×`size` as by [`centre_crop`]. What
+/// lies outside the picture is cut off first: the square is moved in, and made smaller if it must be.
+///
+/// # Panics
+/// If the picture has no pixels or `size` is 0.
+pub fn square_crop(rgb: &RgbImage, x: u32, y: u32, side: u32, size: usize) -> RgbImage {
+    let (width, height) = rgb.dimensions();
+    let side = side.clamp(1, width.min(height));
+    let (x, y) = (x.min(width - side), y.min(height - side));
+    centre_crop(&imageops::crop_imm(rgb, x, y, side, side).to_image(), size)
+}
+
+/// The whole picture with no side longer than `longest`, to be looked at; smaller ones stay as they are.
+///
+/// # Panics
+/// If the picture has no pixels or `longest` is 0.
+pub fn overview(rgb: &RgbImage, longest: u32) -> RgbImage {
+    let (width, height) = rgb.dimensions();
+    if width.max(height) <= longest {
+        return rgb.clone();
+    }
+    let scale = f64::from(longest) / f64::from(width.max(height));
+    let scaled = |side: u32| ((f64::from(side) * scale).round() as u32).max(1);
+    imageops::thumbnail(rgb, scaled(width), scaled(height))
+}
+
 fn resize(rgb: &RgbImage, width: u32, height: u32, filter: Filter) -> RgbImage {
     let across = if width == rgb.width() { None } else { Some(rows(rgb, width, filter)) };
     let rgb = across.as_ref().unwrap_or(rgb);
@@ -184,5 +210,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn an_overview_keeps_the_shape_and_is_no_larger() {
+        let side = |width, height| overview(&RgbImage::new(width, height), 64).dimensions();
+        assert_eq!([side(640, 320), side(20, 10), side(6400, 1)], [(64, 32), (20, 10), (64, 1)]);
+    }
+
+    #[test]
+    fn a_square_is_cut_where_it_is_asked_for_and_moved_in_where_it_reaches_out() {
+        let rgb = RgbImage::from_fn(20, 10, |x, y| Rgb([x as u8, y as u8, 0]));
+        assert_eq!(square_crop(&rgb, 5, 0, 10, 10), centre_crop(&rgb, 10), "the middle");
+        assert_eq!(square_crop(&rgb, 3, 2, 8, 8).get_pixel(0, 0), &Rgb([3, 2, 0]));
+        let moved = square_crop(&rgb, 400, 400, 8, 8);
+        assert_eq!((moved.get_pixel(0, 0), moved.get_pixel(7, 7)), (&Rgb([12, 2, 0]), &Rgb([19, 9, 0])));
+        assert_eq!(square_crop(&rgb, 0, 0, u32::MAX, 10), square_crop(&rgb, 0, 0, 10, 10));
+        assert_eq!(square_crop(&rgb, 7, 7, 0, 4).dimensions(), (4, 4));
     }
 }

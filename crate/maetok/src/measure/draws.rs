@@ -57,8 +57,8 @@ pub fn seed(template: &SampleRequest, at: usize) -> u64 {
 /// How often the model is asked for one sample, each question counted for itself.
 pub fn calls(request: &SampleRequest) -> usize {
     let times = match request.sampler {
-        SamplerKind::Euler | SamplerKind::Heun => schedule::ode(request.steps),
-        SamplerKind::Sde => schedule::sde(request.steps),
+        SamplerKind::Euler | SamplerKind::Heun => schedule::ode(request.start, request.steps),
+        SamplerKind::Sde => schedule::sde(request.start, request.steps),
     };
     let (low, high) = request.interval;
     let guidance = Guidance { scale: request.guidance, low, high };

@@ -81,13 +81,20 @@ pub struct Progress {
 }
 
 impl Trajectory {
-    /// Starts at `noise`, standard normal. `steps` at least 1.
-    pub fn new(kind: SamplerKind, path: PathType, guidance: Guidance, steps: usize, noise: Vec<f64>) -> Self {
+    /// Starts at time `start`, above 0.04 and at most 1, with state `x`: at 1 that is noise, standard normal. `steps` at
+    /// least 1.
+    pub fn new(kind: SamplerKind, path: PathType, guidance: Guidance, start: f64, steps: usize, x: Vec<f64>) -> Self {
         let times = match kind {
-            SamplerKind::Euler | SamplerKind::Heun => schedule::ode(steps),
-            SamplerKind::Sde => schedule::sde(steps),
+            SamplerKind::Euler | SamplerKind::Heun => schedule::ode(start, steps),
+            SamplerKind::Sde => schedule::sde(start, steps),
         };
-        Self { kind, path, guidance, times, x: noise, taken: 0 }
+        Self { kind, path, guidance, times, x, taken: 0 }
+    }
+
+    /// The same, where `taken` steps have led to its state.
+    #[must_use]
+    pub fn after(self, taken: usize) -> Self {
+        Self { taken: taken.min(self.steps()), ..self }
     }
 
     /// Number of steps in all.

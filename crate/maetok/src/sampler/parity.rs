@@ -49,7 +49,7 @@ fn check(name: &str, run: &Value, fixture: &Fixture, on: &TestDevice) {
     let noise = fixture.has(&format!("{name}.noise")).then(|| fixture.f32(&format!("{name}.noise")).1);
 
     let start = latents.iter().map(|x| f64::from(*x)).collect();
-    let mut trajectory = Trajectory::new(kind, path, guidance, number("steps") as usize, start);
+    let mut trajectory = Trajectory::new(kind, path, guidance, 1.0, number("steps") as usize, start);
     let calls = RefCell::new((Vec::new(), Vec::new(), Vec::new(), Vec::new()));
     let mut draws = 0;
     loop {

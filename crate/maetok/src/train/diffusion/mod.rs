@@ -197,7 +197,7 @@ impl DiffusionTrainer {
         let null = vec![self.config.classes() as i64; labels.len()];
         let guidance = Guidance { scale: GRID_GUIDANCE, low: 0.0, high: 1.0 };
         let noise = Rng::new(self.settings.seed, stream::GRID).normals(shape.iter().product());
-        let mut run = Trajectory::new(SamplerKind::Euler, self.settings.path, guidance, GRID_STEPS, noise);
+        let mut run = Trajectory::new(SamplerKind::Euler, self.settings.path, guidance, 1.0, GRID_STEPS, noise);
         let ask = |x: &[f64], t: f64, labels: &[i64]| -> Vec<f32> {
             let x: Vec<f32> = x.iter().map(|value| *value as f32).collect();
             let x = Tensor::<3>::from_data(TensorData::new(x, shape), &device);
