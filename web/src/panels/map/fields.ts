@@ -1,0 +1,3 @@
+/** The settings of the map of latents: none yet. The panel declares them here, by the builders of `state/schema.ts`. */
+
+export const fields = {};

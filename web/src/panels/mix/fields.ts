@@ -1,0 +1,3 @@
+/** The settings of the mixing of pictures: none yet. The panel declares them here, by the builders of `state/schema.ts`. */
+
+export const fields = {};
