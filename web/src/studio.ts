@@ -1,27 +1,28 @@
 /**
- * `<maetok-studio src="models/toon-128/manifest.json">`: the whole page's work in one element.
+ * `<maetok-studio src="models/toon-128/manifest.json">`: the whole page's work in one element. The page's address holds
+ * its state.
  *
  * Attributes: `src`, the model's manifest; `device`, `auto` (the default), `webgpu` or `cpu`. It draws into itself, not
  * into a shadow tree, and brings no style: `style/` does. Registered in `main.ts`.
  */
 
 import { Client } from "./client.ts";
-import { asMaetokError, MaetokError } from "./errors.ts";
+import { asMaetokError, type MaetokError } from "./errors.ts";
 import type { Wanted } from "./protocol.ts";
+import { Shell } from "./shell.ts";
 import { h } from "./ui/dom.ts";
 import { receiveDrops } from "./ui/drops.ts";
-import { Generate } from "./ui/generate.ts";
 import { Machine } from "./ui/machine.ts";
 import { Notice } from "./ui/notice.ts";
-import { Reconstruct } from "./ui/reconstruct.ts";
+import { words } from "./words/index.ts";
+import { PageError, told } from "./words/told.ts";
 
 /** What the element is made of while it is in a page. */
 interface Parts {
   client: Client;
   machine: Machine;
   notice: Notice;
-  generate: Generate;
-  reconstruct: Reconstruct;
+  shell: Shell;
   /** Aborted when the element leaves the page. */
   ending: AbortController;
 }
@@ -35,8 +36,8 @@ export class MaetokStudio extends HTMLElement {
     const wanted = asWanted(this.getAttribute("device"));
     const client = new Client(wanted, () => new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "maetok" }));
     const status = h("p", { role: "status", class: "visually-hidden" });
-    const say = (words: string) => {
-      status.textContent = words;
+    const say = (text: string) => {
+      status.textContent = text;
     };
     const machine = new Machine(
       wanted,
@@ -50,22 +51,28 @@ export class MaetokStudio extends HTMLElement {
       },
     );
     const notice = new Notice(machine.summary);
-    const generate = new Generate(client, this.#src, say);
-    const reconstruct = new Reconstruct(client, this.#src, say);
     const ending = new AbortController();
-    const parts = { client, machine, notice, generate, reconstruct, ending };
+    const shell = new Shell({ client, manifest: this.#src, notice, say, signal: ending.signal });
+    const parts = { client, machine, notice, shell, ending };
     this.#parts = parts;
     this.#missing = null;
     client.onDiagnosis = (diagnosis) => machine.show(diagnosis);
     receiveDrops(
       {
-        over: (on) => reconstruct.over(on),
-        take: (file) => (this.#ready(parts) ? reconstruct.take(file) : undefined),
-        refuse: () => (this.#ready(parts) ? reconstruct.refuse() : undefined),
+        over: (on) => this.classList.toggle("over", on),
+        take: (file) => {
+          if (!this.#ready(parts)) return;
+          notice.clear();
+          void shell.take(file);
+        },
+        refuse: () => {
+          const { notAFile, notAFileAdvice } = words().shell;
+          if (this.#ready(parts)) notice.show(new PageError("picture", notAFile, notAFileAdvice));
+        },
       },
       ending.signal,
     );
-    this.replaceChildren(machine.element, notice.element, status);
+    this.replaceChildren(machine.element, notice.element, shell.element, status);
     void this.#diagnose(parts);
     void this.#describe(parts);
   }
@@ -75,6 +82,7 @@ export class MaetokStudio extends HTMLElement {
     this.#parts?.ending.abort();
     this.#parts?.client.end();
     this.#parts = null;
+    this.classList.remove("over");
     this.replaceChildren();
   }
 
@@ -97,35 +105,35 @@ export class MaetokStudio extends HTMLElement {
 
   /** Shows the controls once the model's table of contents is there; without it, why there are none. */
   async #describe(parts: Parts): Promise<void> {
-    const { client, generate, reconstruct, ending } = parts;
+    const { client, shell, ending } = parts;
     try {
       const model = await client.describe(this.#src);
+      if (ending.signal.aborted) return;
       this.#missing = null;
-      generate.fill(model);
-      reconstruct.fill(model);
-      if (model.classes.length > 0) this.append(generate.element);
-      this.append(reconstruct.element);
+      shell.fill(model);
       this.dispatchEvent(new Event("load"));
     } catch (thrown) {
       if (ending.signal.aborted) return;
       const error = asMaetokError(thrown);
       if (error.code === "cancelled") return void this.#describe(parts);
       this.#missing = error;
-      this.#tellMissing(parts, "There is no model to show: ");
+      shell.hide();
+      this.#tellMissing(parts, words().shell.noModel);
     }
   }
 
   /** Whether a picture can be taken; says why not. */
   #ready(parts: Parts): boolean {
-    if (parts.reconstruct.element.isConnected) return true;
-    if (this.#missing) this.#tellMissing(parts, "The picture cannot be taken without a model: ");
-    else parts.notice.show(new MaetokError("busy", "The page is not ready for a picture yet.", "Give it again in a moment."));
+    const { notReady, notReadyAdvice, noModelForPicture } = words().shell;
+    if (parts.shell.filled) return true;
+    if (this.#missing) this.#tellMissing(parts, noModelForPicture);
+    else parts.notice.show(new PageError("busy", notReady, notReadyAdvice));
     return false;
   }
 
-  #tellMissing(parts: Parts, begin: string): void {
-    const { code, message, advice } = this.#missing!;
-    parts.notice.show({ code, message: begin + decapitalise(message), advice }, () => this.#again(parts));
+  #tellMissing(parts: Parts, put: (sentence: string) => string): void {
+    const { message, advice } = told(this.#missing!);
+    parts.notice.show(new PageError(this.#missing!.code, put(message), advice), () => this.#again(parts));
   }
 
   /** Does again what failed. A worker that did not start fails both; a new one tells its diagnosis by itself. */
@@ -133,10 +141,6 @@ export class MaetokStudio extends HTMLElement {
     if (this.#missing) void this.#describe(parts);
     else void this.#diagnose(parts);
   }
-}
-
-function decapitalise(text: string): string {
-  return text.replace(/^(The|It|This) /, (word) => word.toLowerCase());
 }
 
 function asWanted(text: string | null): Wanted {

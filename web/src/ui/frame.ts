@@ -2,6 +2,7 @@
 
 import type { Picture } from "../protocol.ts";
 import { upscale } from "../upscale.ts";
+import { words } from "../words/index.ts";
 import { h } from "./dom.ts";
 
 /** Side in pixels a picture is enlarged to at least, where its size divides; the rest is CSS. */
@@ -42,7 +43,7 @@ export class Frame {
       state = (state * 48271) % 2147483647;
       rgba[i] = i % 4 === 3 ? 255 : 72 + (state % 112);
     }
-    this.show({ rgba, width: size, height: size }, "Noise: no picture yet");
+    this.show({ rgba, width: size, height: size }, words().shell.noise);
     this.#picture = null;
   }
 

@@ -2,22 +2,19 @@
 
 import type { Diagnosis } from "../diagnosis.ts";
 import type { Wanted } from "../protocol.ts";
+import { words } from "../words/index.ts";
 import { h } from "./dom.ts";
 
-const CHOICES: [Wanted, string][] = [
-  ["auto", "Automatic"],
-  ["webgpu", "Graphics processor (WebGPU)"],
-  ["cpu", "Processor (WebAssembly)"],
-];
+const CHOICES: readonly Wanted[] = ["auto", "webgpu", "cpu"];
 
 export class Machine {
   readonly #badge = h("span", { class: "badge" }, "…");
-  readonly #words = h("p", { class: "reason" }, "Looking at what this browser can do…");
+  readonly #words = h("p", { class: "reason" }, words().machine.looking);
   readonly #checks = h("table", { class: "checks" });
-  readonly #again = h("button", { type: "button", class: "quiet" }, "Test the kernels again");
-  readonly #choice = h("select", { id: "device" }, ...CHOICES.map(([value, label]) => h("option", { value }, label)));
+  readonly #again = h("button", { type: "button", class: "quiet" }, words().machine.retest);
+  readonly #choice = h("select", { id: "device" }, ...CHOICES.map((value) => h("option", { value }, words().machine.choices[value])));
   /** Opens the details. Always there, so the focus can go to it. */
-  readonly summary = h("summary", {}, "Details and choice");
+  readonly summary = h("summary", {}, words().machine.details);
   readonly element: HTMLElement;
 
   constructor(wanted: Wanted, choose: (wanted: Wanted) => void, retest: () => void) {
@@ -27,14 +24,14 @@ export class Machine {
     this.#choice.addEventListener("change", () => choose(this.#choice.value as Wanted));
     this.element = h(
       "section",
-      { class: "machine", "aria-label": "What computes here" },
+      { class: "machine", "aria-label": words().machine.label },
       this.#badge,
       this.#words,
       h(
         "details",
         {},
         this.summary,
-        h("div", { class: "inner" }, h("label", { for: "device" }, "Engine ", this.#choice), this.#checks, this.#again),
+        h("div", { class: "inner" }, h("label", { for: "device" }, `${words().machine.engine} `, this.#choice), this.#checks, this.#again),
       ),
     );
   }
@@ -42,21 +39,22 @@ export class Machine {
   /** The question could not even be asked. */
   showUnknown(): void {
     this.#badge.textContent = "?";
-    this.#words.textContent = "It is not known what this browser can do.";
+    this.#words.textContent = words().machine.unknown;
   }
 
   show({ engine, badge, reason, advice, alert, webgpuUsable, checks }: Diagnosis): void {
-    this.#badge.textContent = badge;
+    const { found, findings } = words().machine;
+    this.#badge.textContent = found(badge);
     this.#badge.dataset.engine = engine ?? "none";
     // Something missing is said aloud at once, the rest is there to be read.
     this.#words.setAttribute("role", alert ? "alert" : "note");
-    this.#words.replaceChildren(reason, advice ? h("span", { class: "advice" }, ` ${advice}`) : "");
+    this.#words.replaceChildren(found(reason), advice ? h("span", { class: "advice" }, ` ${found(advice)}`) : "");
     const webgpu = this.#choice.querySelector<HTMLOptionElement>("option[value=webgpu]");
     if (webgpu) webgpu.disabled = !webgpuUsable;
     this.#again.hidden = engine !== "webgpu";
     this.#checks.replaceChildren(
-      h("caption", {}, "What was found"),
-      h("tbody", {}, ...checks.map(({ name, ok, value }) => h("tr", {}, h("td", { class: ok ? "yes" : "no" }, ok ? "✓" : "–"), h("th", { scope: "row" }, ...breakable(name)), h("td", {}, value)))),
+      h("caption", {}, findings),
+      h("tbody", {}, ...checks.map(({ name, ok, value }) => h("tr", {}, h("td", { class: ok ? "yes" : "no" }, ok ? "✓" : "–"), h("th", { scope: "row" }, ...breakable(found(name))), h("td", {}, found(value))))),
     );
   }
 }

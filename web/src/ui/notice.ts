@@ -1,6 +1,8 @@
 /** What went wrong, in one sentence, with what to do and a button to do it. Announced at once (`role="alert"`). */
 
 import type { ErrorDetail } from "../errors.ts";
+import { words } from "../words/index.ts";
+import { told } from "../words/told.ts";
 import { h } from "./dom.ts";
 
 export class Notice {
@@ -20,16 +22,19 @@ export class Notice {
     return this.element.dataset.code;
   }
 
-  show({ code, message, advice }: Pick<ErrorDetail, "code" | "message" | "advice">, retry?: () => void): void {
+  /** Says it in the language of the page; `retry` is what the button does. */
+  show(error: Pick<ErrorDetail, "code" | "message" | "advice">, retry?: () => void): void {
+    const { message, advice } = told(error);
+    const { tryAgain, close: closeIt } = words().shell;
     const focused = this.#focused;
     if (!focused) this.#before = document.activeElement;
     const buttons = h("div", { class: "buttons" });
     if (retry) {
-      buttons.append(h("button", { type: "button", class: "quiet", onclick: () => (this.clear(), retry()) }, "Try again"));
+      buttons.append(h("button", { type: "button", class: "quiet", onclick: () => (this.clear(), retry()) }, tryAgain));
     }
-    const close = h("button", { type: "button", class: "quiet", onclick: () => this.clear() }, "Close");
+    const close = h("button", { type: "button", class: "quiet", onclick: () => this.clear() }, closeIt);
     buttons.append(close);
-    this.element.dataset.code = code;
+    this.element.dataset.code = error.code;
     this.element.replaceChildren(h("p", {}, h("strong", {}, message), advice ? ` ${advice}` : ""), buttons);
     if (focused) close.focus();
   }

@@ -1,40 +1,51 @@
 /** The classes as pictures to click. Real radio buttons underneath, so arrow keys, labels and forms work by themselves. */
 
 import type { ModelClass } from "../protocol.ts";
+import { words } from "../words/index.ts";
 import { h } from "./dom.ts";
 
 export class Picker {
-  readonly element = h("fieldset", { class: "picker" }, h("legend", {}, "What shall it be?", h("span", { class: "term" }, " (class)")));
-  #classes = new Map<string, ModelClass>();
+  readonly element: HTMLElement;
+  readonly #classes: Map<string, ModelClass>;
+  readonly #inputs = new Map<string, HTMLInputElement>();
 
-  fill(classes: ModelClass[]): void {
+  /** `choose` is told what somebody has clicked. */
+  constructor(classes: readonly ModelClass[], choose: (name: string) => void) {
+    const { class: title, classTerm, group } = words().generate;
+    this.element = h("fieldset", { class: "picker" }, h("legend", {}, title, h("span", { class: "term" }, ` ${classTerm}`)));
     this.#classes = new Map(classes.map((entry) => [entry.name, entry]));
     const groups = new Map<string, ModelClass[]>();
     for (const entry of classes) groups.set(entry.group, [...(groups.get(entry.group) ?? []), entry]);
-    let first = true;
     for (const [name, members] of groups) {
-      const grid = h("div", { class: "classes" });
-      for (const entry of members) {
-        grid.append(option(entry, first));
-        first = false;
-      }
-      if (name && groups.size > 1) this.element.append(h("p", { class: "group" }, name));
-      this.element.append(grid);
+      if (name && groups.size > 1) this.element.append(h("p", { class: "group" }, group(name)));
+      this.element.append(h("div", { class: "classes" }, ...members.map((entry) => this.#option(entry))));
     }
+    this.element.addEventListener("change", () => {
+      if (this.chosen) choose(this.chosen.name);
+    });
   }
 
   /** The chosen class; null while there is none. */
   get chosen(): ModelClass | null {
-    const input = this.element.querySelector<HTMLInputElement>("input:checked");
+    const input = [...this.#inputs.values()].find((one) => one.checked);
     return (input && this.#classes.get(input.value)) ?? null;
   }
-}
 
-function option({ name, label, thumbnail }: ModelClass, checked: boolean): HTMLElement {
-  const image = thumbnail
-    ? h("img", { src: thumbnail, alt: "", width: 64, height: 64, loading: "lazy", decoding: "async" })
-    : h("span", { class: "letters", "aria-hidden": "true" }, label.slice(0, 2));
-  // A picture that does not load leaves the label, which says the same.
-  image.addEventListener("error", () => image.replaceWith(h("span", { class: "letters", "aria-hidden": "true" }, label.slice(0, 2))));
-  return h("label", { class: "class" }, h("input", { type: "radio", name: "class", value: name, checked }), image, h("span", { class: "name" }, label));
+  /** Chooses without telling; an empty name is the first class. False: there is no such class. */
+  choose(name: string): boolean {
+    const input = name === "" ? this.#inputs.values().next().value : this.#inputs.get(name);
+    if (input) input.checked = true;
+    return input !== undefined;
+  }
+
+  #option({ name, label, thumbnail }: ModelClass): HTMLElement {
+    const shown = words().generate.label(label);
+    const letters = () => h("span", { class: "letters", "aria-hidden": "true" }, shown.slice(0, 2));
+    const image = thumbnail ? h("img", { src: thumbnail, alt: "", width: 64, height: 64, loading: "lazy", decoding: "async" }) : letters();
+    // A picture that does not load leaves the label, which says the same.
+    image.addEventListener("error", () => image.replaceWith(letters()));
+    const input = h("input", { type: "radio", name: "class", value: name });
+    this.#inputs.set(name, input);
+    return h("label", { class: "class" }, input, image, h("span", { class: "name" }, shown));
+  }
 }

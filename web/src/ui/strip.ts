@@ -1,6 +1,7 @@
 /** The run afterwards: a slider over its pictures, and a film strip of some of them. */
 
 import type { Picture } from "../protocol.ts";
+import { words } from "../words/index.ts";
 import { h } from "./dom.ts";
 import { paint } from "./frame.ts";
 
@@ -18,7 +19,7 @@ export class Strip {
   constructor(show: (index: number) => void) {
     this.#show = show;
     this.#slider.addEventListener("input", () => this.#show(this.#slider.valueAsNumber));
-    this.element = h("div", { class: "strip", hidden: true }, this.#film, h("label", { for: "scrubber" }, "Look at any step"), this.#slider);
+    this.element = h("div", { class: "strip", hidden: true }, this.#film, h("label", { for: "scrubber" }, words().shell.strip.label), this.#slider);
   }
 
   /** Empties it for another run. */

@@ -1,14 +1,15 @@
 /** The bar, the words, the time and the stop button of one long task. */
 
-import { bytes, duration, timeLeft } from "../format.ts";
+import { bytes, duration, number, timeLeft } from "../format.ts";
 import type { Progress, StepReport } from "../protocol.ts";
+import { words } from "../words/index.ts";
 import { h } from "./dom.ts";
 
 export class Task {
-  readonly #bar = h("progress", { max: 1, "aria-label": "Progress" });
+  readonly #bar = h("progress", { max: 1, "aria-label": words().shell.task.bar });
   readonly #words = h("span", { class: "words" });
   readonly #time = h("span", { class: "time" });
-  readonly #stop = h("button", { type: "button", class: "stop" }, "Stop");
+  readonly #stop = h("button", { type: "button", class: "stop" }, words().shell.task.stop);
   readonly element = h("div", { class: "task", hidden: true }, this.#words, this.#time, this.#bar, this.#stop);
   readonly #say: (words: string) => void;
   readonly #home: HTMLElement;
@@ -29,7 +30,7 @@ export class Task {
     this.#home = home;
     this.#stop.addEventListener("click", () => {
       this.#abort?.abort();
-      this.#words.textContent = this.#phase === "steps" ? "Stopping after this step…" : "Stopping…";
+      this.#words.textContent = this.#phase === "steps" ? words().shell.task.stoppingAfterStep : words().shell.task.stopping;
       // Not `disabled`, which would take the focus away and put it nowhere.
       this.#stop.setAttribute("aria-disabled", "true");
     });
@@ -63,31 +64,34 @@ export class Task {
 
   progress(progress: Progress): void {
     if (this.#abort?.signal.aborted) return;
+    const { waiting, download, downloaded, load, compute, resume } = words().shell.task;
     switch (progress.phase) {
       case "waiting":
-        return this.#enter("waiting", "Waiting for the other task to end…");
+        return this.#enter("waiting", waiting);
       case "download": {
         const { loaded, total } = progress;
-        this.#enter("download", "Downloading the model and the engine…");
-        this.#words.textContent = `Downloading: ${bytes(loaded)} of ${bytes(total)}`;
+        this.#enter("download", download);
+        this.#words.textContent = downloaded(bytes(loaded), bytes(total));
         return this.#advance(loaded, total);
       }
       case "load":
-        return this.#enter("load", "Making the model ready…");
+        return this.#enter("load", load);
       case "compute":
-        return this.#enter("compute", "Computing…");
+        return this.#enter("compute", compute);
       case "resume":
-        return this.#enter("resume", `The graphics processor was lost; going on after step ${progress.taken}…`);
+        return this.#enter("resume", resume(number(progress.taken)));
     }
   }
 
   step({ index, of }: StepReport): void {
     if (this.#abort?.signal.aborted) return;
+    const { firstStep, step } = words().shell.task;
+    const where = step(number(index), number(of));
     // The first step of a WebGPU run compiles its programs: it says nothing about the time of the others.
-    if (index === 1) this.#enter("steps", "First step done");
-    this.#words.textContent = `Step ${index} of ${of}`;
+    if (index === 1) this.#enter("steps", firstStep);
+    this.#words.textContent = where;
     const quarter = Math.max(1, Math.round(of / 4));
-    if (index % quarter === 0 && index < of) this.#say(`Step ${index} of ${of}`);
+    if (index % quarter === 0 && index < of) this.#say(where);
     this.#advance(index, of, 1);
   }
 

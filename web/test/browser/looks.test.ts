@@ -69,14 +69,20 @@ describe("looks", () => {
         const height = Math.ceil(box.y + box.height + 20);
         await page.screenshot({ path: README as `${string}.png`, clip: { x: 0, y: 0, width, height }, captureBeyondViewport: true });
       }
-      await studio.upload(ownPicture(folder));
-      await studio.scores();
       await studio.fill("#steps", "0");
       await studio.press("Generate");
       await studio.nextAlert();
-      await page.$eval(".machine details", (details) => ((details as HTMLDetailsElement).open = true));
+      await page.$$eval("details", (found) => found.forEach((details) => (details.open = true)));
       await shot("everything");
+      await page.$$eval("details", (found) => found.forEach((details) => (details.open = false)));
+      await studio.upload(ownPicture(folder));
+      await studio.scores();
+      await shot("reconstructed");
       await studio.close();
+      const german = await Studio.open(browser, server.origin, folder, { width, dark: mode === "dark", query: "?lang=de" });
+      await german.page.$$eval("details", (found) => found.forEach((details) => (details.open = true)));
+      await german.page.screenshot({ path: join(SHOTS, `german-${width}-${mode}.png`), fullPage: true });
+      await german.close();
     });
   });
 });

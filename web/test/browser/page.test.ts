@@ -194,11 +194,11 @@ describe.each<BrowserName>(["chromium", "firefox"])("the page in %s", (name) => 
       await studio!.scores();
       expect(await studio!.colour(".result .picture", 0.5, 0.5)).toEqual([shade, shade, shade]);
     }
-    expect(await page.$$(".drop.over")).toEqual([]);
+    expect(await page.$$(".over")).toEqual([]);
   });
 
   it("reads CMYK, transparent, rotated and animated pictures, and says what it did to them", async () => {
-    await open();
+    await open({ panel: "reconstruct" });
     expect(await studio!.page.$eval("#picture", (input) => (input as HTMLInputElement).accept)).toContain("image/gif");
     const half = encodeChannels(16, 16, 4, Uint8Array.from({ length: 16 * 16 * 4 }, (_, i) => (i % 4 === 3 ? ((i >> 2) % 16 < 8 ? 0 : 128) : 0)));
     const alpha = join(folder, "alpha.png");
@@ -230,7 +230,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the page in %s", (name) => 
         return element?.id || (element as HTMLInputElement | null)?.name || element?.textContent || "";
       });
     const walk: string[] = [];
-    for (let i = 0; i < 14; i++) {
+    for (let i = 0; i < 16; i++) {
       await page.keyboard.press("Tab");
       const name = await focused();
       walk.push(name);
@@ -247,7 +247,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the page in %s", (name) => 
       }
       if (name === "Generate") break;
     }
-    expect(walk).toEqual(["Details and choice", "class", "seed", "⚄", "steps", "guidance", "sampler", "Generate"]);
+    expect(walk).toEqual(["language", "Details and choice", "tab-generate", "class", "seed", "⚄", "steps", "guidance", "sampler", "Generate"]);
     await page.keyboard.press("Enter");
     expect(await studio!.finished()).toMatch(/^Done/);
     // Focus comes back to the button that Stop stood in for; the slider is next.
@@ -259,7 +259,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the page in %s", (name) => 
 
     const tabTo = async (name: string, back = false) => {
       if (back) await page.keyboard.down("Shift");
-      for (let i = 0; i < 10 && (await focused()) !== name; i++) await page.keyboard.press("Tab");
+      for (let i = 0; i < 16 && (await focused()) !== name; i++) await page.keyboard.press("Tab");
       if (back) await page.keyboard.up("Shift");
       expect(await focused()).toBe(name);
     };
@@ -287,6 +287,11 @@ describe.each<BrowserName>(["chromium", "firefox"])("the page in %s", (name) => 
     await page.keyboard.press("Enter");
     expect(await studio!.finished()).toMatch(/^Stopped at step/);
     expect(await focused()).toBe("Generate");
+    // The other panel is an arrow key away from its tab.
+    await tabTo("tab-generate", true);
+    await page.keyboard.press("ArrowRight");
+    expect(await focused()).toBe("tab-reconstruct");
+    await studio!.appears("#picture");
     await tabTo("picture");
   });
 
@@ -338,12 +343,16 @@ describe.each<BrowserName>(["chromium", "firefox"])("the page in %s", (name) => 
     await studio!.upload(fixture("pictures/cmyk.jpg"));
     await studio!.scores();
     await studio!.give("drop", "body", { link: "https://example.org/" });
+    await page.$$eval("details", (found) => found.forEach((details) => (details.open = true)));
+    const shown = (selector: string) => page.$$eval(selector, (found) => found.filter((element) => element.checkVisibility()).map((element) => element.localName));
+    const all = ".film canvas, .scores dd, .alert p, .checks tr, math";
+    expect([...new Set(await shown(all))].sort()).toEqual(["dd", "math", "p", "tr"]);
+    expect(await overflow()).toBe(0);
+    await studio!.show("generate");
     await studio!.fill("#seed", "9".repeat(40));
     await studio!.press("Generate");
-    await page.$eval(".machine details", (details) => ((details as HTMLDetailsElement).open = true));
-    const shown = await page.$$eval(".film canvas, .scores dd, .card .alert p, .checks tr", (found) => found.filter((element) => element.checkVisibility()).map((element) => element.localName));
-    expect([...new Set(shown)].sort()).toEqual(["canvas", "dd", "p", "tr"]);
-    expect(shown.filter((name) => name === "p")).toHaveLength(2);
+    expect([...new Set(await shown(all))].sort()).toEqual(["canvas", "math", "p", "tr"]);
+    expect(await shown(".alert p")).toHaveLength(2);
     expect(await overflow()).toBe(0);
   });
 });

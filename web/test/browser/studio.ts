@@ -7,8 +7,15 @@ import { fileURLToPath } from "node:url";
 import type { Browser, BrowserContext, ElementHandle, Page } from "puppeteer-core";
 import { expect } from "vitest";
 
+/** Panels by the name in the address, each with something that is there once it can be used. */
+const PANELS = { generate: ".classes input", reconstruct: "#picture" } as const;
+
+export type PanelName = keyof typeof PANELS;
+
 export interface OpenOptions {
-  /** What follows the address: `?device=webgpu`. */
+  /** The panel the link names; the first if it names none. */
+  panel?: PanelName;
+  /** What follows the address: `?device=webgpu`, `#generate.steps=5`. */
   query?: string;
   width?: number;
   /** Only Chromium can be told. */
@@ -55,16 +62,29 @@ export class Studio {
       if (!/unknown command.*setScreenOrientationOverride/s.test(String(error))) throw error;
     });
     if (options.dark !== undefined) await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: options.dark ? "dark" : "light" }]);
-    await page.goto(`${origin}/${options.query ?? ""}`);
+    const hash = options.panel ? `#panel=${options.panel}` : "";
+    await page.goto(`${origin}/${options.query ?? ""}${hash}`);
     expect(await page.evaluate(() => innerWidth)).toBe(width);
-    if (!options.bare) await studio.ready();
+    if (!options.bare) await studio.ready(options.panel);
     return studio;
   }
 
-  /** Waits until the page knows what it computes on, and shows the classes. */
-  async ready(): Promise<void> {
+  /** Waits until the page knows what it computes on, and shows the classes or what else `panel` has. */
+  async ready(panel: PanelName = "generate"): Promise<void> {
     await this.reads(".badge", /^[^…?]+$/);
-    await this.appears(".classes input");
+    await this.appears(PANELS[panel]);
+  }
+
+  /** Goes to a panel by its tab, unless it is shown already, and waits for what is in it. */
+  async show(panel: PanelName): Promise<void> {
+    if ((await this.shown()) !== panel) await this.page.click(`#tab-${panel}`);
+    await this.appears(`#panel-${panel}:not([hidden])`);
+    await this.appears(PANELS[panel]);
+  }
+
+  /** The panel that is shown, by its tab. */
+  shown(): Promise<string> {
+    return this.page.$eval("[role=tab][aria-selected=true]", (tab) => tab.id.replace("tab-", ""));
   }
 
   /**
@@ -124,7 +144,7 @@ export class Studio {
   }
 
   async button(label: string): Promise<ElementHandle<HTMLButtonElement>> {
-    for (const button of await this.page.$$("button")) {
+    for (const button of await this.page.$$("button:not([role=tab])")) {
       if ((await button.evaluate((element) => element.textContent)) === label && (await button.isVisible())) return button as ElementHandle<HTMLButtonElement>;
     }
     throw new Error(`there is no button “${label}”`);
@@ -143,6 +163,7 @@ export class Studio {
   }
 
   async generate(settings: { name?: string; seed?: string; steps?: number; guidance?: number; sampler?: string }, timeout?: number): Promise<string> {
+    await this.show("generate");
     if (settings.name) await this.choose(settings.name);
     if (settings.seed !== undefined) await this.fill("#seed", settings.seed);
     if (settings.steps !== undefined) await this.fill("#steps", String(settings.steps));
@@ -170,8 +191,9 @@ export class Studio {
     );
   }
 
-  /** Gives the page a picture file through the file dialog. */
+  /** Gives the page a picture file through the file dialog, where the pictures are reconstructed. */
   async upload(path: string): Promise<void> {
+    await this.show("reconstruct");
     await this.#outdate();
     const input = (await this.page.$("#picture")) as ElementHandle<HTMLInputElement>;
     await input.uploadFile(path);

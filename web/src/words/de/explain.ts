@@ -1,0 +1,22 @@
+/** “What am I seeing?”: what stands between the formulas, by panel. */
+
+import type { Words } from "../index.ts";
+
+export const explain: Words["explain"] = {
+  title: "Was ist hier zu sehen?",
+  source: "Quelle:",
+  section: (number) => `Abschnitt ${number}`,
+  generate: {
+    path: "Das Training legt einen geraden Weg zwischen ein Bild x und reines Rauschen ε. Zur Zeit t ist der Zustand darauf",
+    pathEnd: "t = 1 ist also Rauschen und t = 0 das Bild. Das Netz hat gelernt, aus Zustand, Zeit und Klasse die Richtung des Weges (die Geschwindigkeit v) anzugeben.",
+    step: "Das Erzeugen geht den Weg in Schritten von Δt zurück, und bei jedem Schritt lässt sich der Rest in einem Sprung schätzen. Die erste Formel ist ein Schritt nach Euler, die zweite die Schätzung, die zu sehen ist:",
+    guidance: "Die Guidance-Stärke w geht weiter in die Richtung, in der sich die Klasse (c) von keiner Klasse (∅) unterscheidet:",
+    latent: "All das geschieht mit dem Latent des Tokenizers, nicht mit Pixeln: einer kurzen Liste von Zahlen, aus der der Decoder die Bilder malt, die hier erscheinen.",
+  },
+  reconstruct: {
+    code: "Der Encoder E macht aus dem Bild x L Token zu je C Zahlen, das Latent z. Der Decoder D malt allein daraus ein Bild:",
+    mask: "Im Training war ein Teil des Bildes vor dem Encoder verborgen, etwa jedes zweite Feld, und musste dennoch wiedergefunden werden. So kann sich kein Token mit einer Ecke begnügen: Jedes muss etwas vom Ganzen wissen.",
+    psnr: "Wie nah sich beide in ihren Farbwerten von 0 bis 1 sind, sagt der mittlere quadratische Fehler (MSE) in Dezibel:",
+    ssim: "SSIM vergleicht stattdessen Helligkeit, Kontrast und Struktur in kleinen Fenstern; 1 ist dasselbe Bild.",
+  },
+};

@@ -1,0 +1,5 @@
+/** Two pictures or two seeds, mixed: no words yet. */
+
+import type { Words } from "../index.ts";
+
+export const mix: Words["mix"] = {};

@@ -1,0 +1,3 @@
+/** The same noise under different settings: no words yet. */
+
+export const compare = {};

@@ -1,0 +1,3 @@
+/** Where pictures lie among all others: no words yet. */
+
+export const map = {};

@@ -1,0 +1,3 @@
+/** Two pictures or two seeds, mixed: no words yet. */
+
+export const mix = {};

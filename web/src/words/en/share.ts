@@ -1,0 +1,3 @@
+/** Links, files and what is in them: no words yet. */
+
+export const share = {};
