@@ -215,9 +215,13 @@ fn check_stdout() -> Result<()> {
 
 /// Writes a picture as PNG to a path, or to the standard output for `-`.
 pub fn output(path: &Path, picture: &RgbImage) -> Result<()> {
-    let png = image::encode_png(picture)?;
+    write(path, &image::encode_png(picture)?)
+}
+
+/// Writes bytes to a path, or to the standard output for `-`.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     if path == Path::new("-") {
-        return to_stdout(&png);
+        return to_stdout(bytes);
     }
-    Ok(write_atomically(path, &png)?)
+    Ok(write_atomically(path, bytes)?)
 }

@@ -8,6 +8,8 @@ mod eval;
 mod files;
 mod inspect;
 mod interrupt;
+mod latents;
+mod map;
 mod progress;
 mod reconstruct;
 mod refusal;
@@ -41,6 +43,8 @@ const EXAMPLES: &str = "Examples:
   maetok sample --class 3 --seed 7 --steps 50 --guidance 3 --grid 9 --out sheet.png
   maetok reconstruct photo.jpg --out again.png
   cat photo.jpg | maetok reconstruct - --json
+  maetok encode photo.jpg --out latent.npy
+  maetok decode latent.npy --out again.png
   maetok inspect assets/models/toon-128
   maetok eval --data data/toon-128
   maetok eval samples --data data/toon-128 --guidance 2 --json
@@ -56,6 +60,10 @@ enum Command {
     Sample(sample::Arguments),
     /// Sends a picture through the tokenizer and says how much of it is left.
     Reconstruct(reconstruct::Arguments),
+    /// Writes a picture's latent to a file.
+    Encode(latents::Encode),
+    /// Makes a picture of a latent in a file.
+    Decode(latents::Decode),
     /// Shows what a model folder or a weights file holds and whether it fits.
     Inspect(inspect::Arguments),
     /// Measures the tokenizer on held-out pictures, beside the mean picture and PCA; or samples; or guidance.
@@ -66,6 +74,8 @@ enum Command {
     /// Measures how fast a model or the kernels run here.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Gives a model folder the latents of some pictures, of which the page draws a map.
+    Map(map::Arguments),
     /// Lends devices of this machine to training runs on others.
     #[cfg(feature = "remote")]
     Serve(serve::Arguments),
@@ -98,6 +108,9 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Sample(arguments) => sample::run(&arguments),
         Command::Reconstruct(arguments) => reconstruct::run(&arguments),
+        Command::Encode(arguments) => latents::encode(&arguments),
+        Command::Decode(arguments) => latents::decode(&arguments),
+        Command::Map(arguments) => map::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Train(train) => train::run(&train),

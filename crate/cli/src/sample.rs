@@ -8,12 +8,13 @@ use clap::Args;
 use maetok::Error;
 use maetok::checkpoint::{Manifest, Weights};
 use maetok::device::DeviceChoice;
+use maetok::export::Array;
 use maetok::image::{RgbImage, grid};
 use maetok::pipeline::SampleRequest;
 
 use crate::sampling::Sampling;
 use crate::settings::{number, numbers, weights};
-use crate::{files, progress};
+use crate::{files, latents, progress};
 
 /// Most pictures on a sheet.
 const MAX_GRID: usize = 400;
@@ -44,6 +45,10 @@ pub struct Arguments {
     /// Draw this many pictures, with seeds counting up from --seed, on one sheet; 1 to 400.
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number::<usize>("grid", GRID))]
     grid: Option<usize>,
+    /// Write the latents too, tokens by channels in the tokenizer's units (of several pictures, one after the other):
+    /// .npy, or .safetensors.
+    #[arg(long, value_name = "FILE")]
+    latents: Option<PathBuf>,
     /// Where to compute: auto, cpu, wgpu, or where built in libtorch, cuda:N or ws://HOST:PORT.
     #[arg(long, default_value = "auto")]
     device: String,
@@ -84,6 +89,9 @@ impl Arguments {
 /// Runs the command.
 pub fn run(arguments: &Arguments) -> Result<()> {
     files::check_output(&arguments.out)?;
+    if let Some(path) = &arguments.latents {
+        latents::check(path)?;
+    }
     let device = arguments.device.parse::<DeviceChoice>()?;
     let model = files::model_files(arguments.model.as_deref())?;
     if model.manifest.generator.is_none() {
@@ -95,10 +103,22 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let started = Instant::now();
     let bar = progress::bar(requests.len() * arguments.sampling.steps);
     let mut tiles: Vec<RgbImage> = Vec::with_capacity(requests.len());
+    let mut made = Vec::new();
     for request in requests {
-        tiles.push(pollster::block_on(pipeline.sample(request, |_| bar.inc(1)))?);
+        let mut run = pipeline.start(request)?;
+        while pollster::block_on(pipeline.step(&mut run))?.is_some() {
+            bar.inc(1);
+        }
+        tiles.push(pollster::block_on(pipeline.finish(&run))?);
+        made.extend(pipeline.tokenizer_units(&run.latents()));
     }
     bar.finish_and_clear();
+    if let Some(path) = &arguments.latents {
+        let (tokens, channels) = pipeline.latent_shape();
+        let each = vec![tokens, channels];
+        let shape = if arguments.grid.is_none() { each } else { [vec![tiles.len()], each].concat() };
+        latents::write(path, Array::new(shape, made)?)?;
+    }
     let sheet = match tiles.as_slice() {
         [only] if arguments.grid.is_none() => only.clone(),
         tiles => grid(tiles, tiles.len().isqrt() + usize::from(tiles.len().isqrt().pow(2) < tiles.len()), GAP),

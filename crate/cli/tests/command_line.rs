@@ -420,3 +420,44 @@ fn help_shows_examples_and_no_arguments_show_help() {
     assert!(text(&good(&["--version"]).stdout).starts_with("maetok "));
     assert_eq!(run(&[]).status.code(), Some(2));
 }
+
+#[test]
+fn a_latent_goes_to_a_file_and_comes_back_as_the_same_picture() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let at = |file: &str| dir.path().join(file);
+    let (input, npy, png) = (at("photo.png"), at("z.npy"), at("z.png"));
+    fs::write(&input, encoded(&photo(), ImageFormat::Png)).expect("writes");
+    let common = ["--device", "cpu", "--model", name(model())];
+    good(&[&["encode", name(&input), "--out", name(&npy)][..], &common].concat());
+    let array = maetok::export::Array::from_npy(&fs::read(&npy).expect("written")).expect("an array");
+    assert_eq!(array.shape.len(), 2);
+    good(&[&["decode", name(&npy), "--out", name(&png)][..], &common].concat());
+    let safetensors = at("z.safetensors");
+    good(&[&["encode", name(&input), "--out", name(&safetensors)][..], &common].concat());
+    assert!(fs::metadata(&safetensors).expect("written").len() > 4 * array.values.len() as u64);
+
+    // What is sampled, written and decoded again is the sample.
+    let (sampled, latents, again) = (at("s.png"), at("s.npy"), at("again.png"));
+    good(&sample(name(model()), name(&sampled), &["--latents", name(&latents)]));
+    good(&[&["decode", name(&latents), "--out", name(&again)][..], &common].concat());
+    assert_eq!(fs::read(&sampled).expect("written"), fs::read(&again).expect("written"));
+}
+
+#[test]
+fn what_is_no_latent_is_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (npy, png) = (dir.path().join("z.npy"), dir.path().join("z.png"));
+    let common = ["--device", "cpu", "--model", name(model())];
+    let decode = |values: Vec<f32>| {
+        let array = maetok::export::Array::new(vec![values.len()], values).expect("a row");
+        fs::write(&npy, array.to_npy()).expect("writes");
+        refused(&[&["decode", name(&npy), "--out", name(&png)][..], &common].concat())
+    };
+    assert!(decode(vec![0.5; 3]).contains("latents is 3"));
+    assert!(decode(vec![f32::NAN; 3]).contains("finite"));
+    fs::write(&npy, "no array").expect("writes");
+    let arguments = [&["decode", name(&npy), "--out", name(&png)][..], &common].concat();
+    assert!(refused(&arguments).contains("numpy.save"));
+    let arguments = [&["encode", name(&npy), "--out", name(&png)][..], &common].concat();
+    assert!(refused(&arguments).contains(".npy or .safetensors"));
+}

@@ -174,3 +174,43 @@ fn what_cannot_be_measured_is_refused() {
     assert!(refused(&["eval"]).contains("--data"));
     assert!(refused(&["eval", "samples"]).contains("--data"));
 }
+
+#[test]
+fn a_map_holds_every_class_and_the_model_is_still_whole() {
+    let (_dir, root) = room();
+    let (data, model) = (root.join("data"), root.join("model"));
+    let arguments = |per_class: &'static str| {
+        [
+            "map",
+            "--data",
+            name(&data),
+            "--model",
+            name(&model),
+            "--side",
+            "8",
+            "--device",
+            "cpu",
+            "--per-class",
+            per_class,
+        ]
+    };
+    // A second map takes the place of the first.
+    for _ in 0..2 {
+        succeeded(&mut program(&arguments("4,2")));
+    }
+    let json: Value = serde_json::from_slice(&fs::read(model.join("map/map.json")).expect("written")).expect("JSON");
+    assert_eq!(json["count"], 3 * (4 + 2));
+    let held_out = json["held_out"].as_array().expect("flags").iter().filter(|flag| **flag == 1).count();
+    assert_eq!(held_out, 3 * 2);
+    let width = json["width"].as_u64().expect("a number");
+    assert_eq!(fs::metadata(model.join("map/latents.bin")).expect("written").len(), 18 * width);
+    let sheet = image::open(model.join("map/pictures.jpg")).expect("a picture");
+    assert_eq!(sheet.width(), json["sprite"]["columns"].as_u64().expect("a number") as u32 * 8);
+    let manifest: Value = serde_json::from_slice(&fs::read(model.join("manifest.json")).expect("reads")).expect("JSON");
+    assert_eq!(manifest["map"], "map/map.json");
+    succeeded(&mut program(&["inspect", name(&model)]));
+
+    for (per_class, words) in [("0,0", "per-class"), ("many", "per-class")] {
+        assert!(refused(&arguments(per_class)).contains(words));
+    }
+}

@@ -76,6 +76,42 @@ pub fn write_folder(dir: &Path, folder: &Folder) -> Result<Manifest> {
     Ok(manifest)
 }
 
+/// Adds files to the model folder at `dir`, or puts them in the place of those of the same path, lets `change` see to what
+/// else the manifest says, and returns the manifest.
+///
+/// # Errors
+/// [`Error::Manifest`] if there is no readable manifest, or would not be; [`Error::Io`] if the system refuses.
+pub fn add_files(
+    dir: &Path,
+    files: &BTreeMap<String, Vec<u8>>,
+    change: impl FnOnce(&mut Manifest),
+) -> Result<Manifest> {
+    let at = dir.join("manifest.json");
+    let mut manifest = Manifest::parse(&fs::read(&at).map_err(|e| Error::read(at.display(), e))?)?;
+    change(&mut manifest);
+    manifest.files.retain(|file| !files.contains_key(&file.path));
+    let entry = |(path, bytes): (&String, &Vec<u8>)| FileEntry {
+        path: path.clone(),
+        size: bytes.len() as u64,
+        sha256: sha256_hex(bytes),
+    };
+    manifest.files.extend(files.iter().map(entry));
+    manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
+    manifest.check()?;
+    let mut json = serde_json::to_string_pretty(&manifest).map_err(|e| Error::manifest(e.to_string()))?;
+    json.push('\n');
+    for (path, bytes) in files {
+        let file = dir.join(path);
+        if let Some(parent) = file.parent() {
+            fs::create_dir_all(parent).map_err(|e| Error::write(parent.display(), e))?;
+        }
+        write_atomically(&file, bytes)?;
+    }
+    // Last: until then the folder is what it was.
+    write_atomically(&at, json.as_bytes())?;
+    Ok(manifest)
+}
+
 /// Writes a file so that at any moment either the old or the new contents are there.
 ///
 /// # Errors

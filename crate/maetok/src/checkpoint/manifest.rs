@@ -41,6 +41,9 @@ pub struct Manifest {
     pub latent_std: f64,
     /// Interpolant the generator was trained on.
     pub path_type: PathType,
+    /// Path of the map of its latents, if it has one: see `measure::atlas`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<String>,
 }
 
 /// A file of the folder.
@@ -94,6 +97,7 @@ impl Manifest {
             latent_mean: 0.0,
             latent_std: 1.0,
             path_type: PathType::Linear,
+            map: None,
         }
     }
 
@@ -133,7 +137,7 @@ impl Manifest {
             }
         }
         let thumbnails = self.classes.iter().filter_map(|class| class.thumbnail.as_deref());
-        for path in self.required().chain(thumbnails) {
+        for path in self.required().chain(thumbnails).chain(self.map.as_deref()) {
             check_path(path)?;
             if !paths.contains(path) {
                 return refuse(format!("it uses the file {path} without listing it under files"));

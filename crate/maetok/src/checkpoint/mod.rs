@@ -26,7 +26,7 @@ mod tests;
 
 pub use files::{ModelFiles, sha256_hex};
 #[cfg(not(target_family = "wasm"))]
-pub use folder::{Folder, Part, write_atomically, write_folder};
+pub use folder::{Folder, Part, add_files, write_atomically, write_folder};
 pub use keys::{file_key, is_variant, stripped};
 pub use load::{LoadReport, Misshaped, Weights, blank, load, load_as, shapes, tensor_names};
 pub use manifest::{ClassEntry, FORMAT, FileEntry, Manifest, ModelEntry};

@@ -3,12 +3,14 @@
 //!
 //! Every figure comes beside what it means little without: reconstructions beside the mean picture and PCA
 //! ([`reconstruction`]), samples beside held-out pictures, before and after they went through the tokenizer
-//! ([`samples`]). [`sweep`] looks for the guidance that suits a generator. [`storage`] needs no folder: it puts weights in
+//! ([`samples`]). [`sweep`] looks for the guidance that suits a generator. [`atlas`] measures nothing: it writes
+//! down the latents of some pictures for the page to draw a map of. [`storage`] needs no folder: it puts weights in
 //! fewer bits beside those in f32.
 //!
 //! Features are those of EfficientNet-Lite0, so a Fréchet distance of this module is no published FID, which has
 //! Inception's: it is to be compared with others of the same network, side, reference and number of pictures.
 
+pub mod atlas;
 mod cache;
 mod data;
 mod draws;
