@@ -45,6 +45,8 @@ pub struct Progress {
     /// Step of the newest checkpoint, and when this process wrote it.
     saved: Option<(u64, Option<Instant>)>,
     unsaved: bool,
+    /// How far the run was, from 0 to 1, and after how many seconds, when it was started or taken up again.
+    began: (f64, f64),
 }
 
 impl Progress {
@@ -76,6 +78,7 @@ impl Progress {
             interval_start: Instant::now(),
             saved: (step > 0).then_some((step, None)),
             unsaved: false,
+            began: (length.progress(step, seconds), seconds),
         };
         progress.draw(None);
         Ok(progress)
@@ -133,10 +136,18 @@ impl Progress {
         {
             *last = Some(Instant::now());
             let progress = self.length.progress(self.step, seconds);
-            let left = duration(if progress > 0.0 { seconds * (1.0 - progress) / progress } else { f64::NAN });
+            let left = duration(self.left(progress, seconds));
             let (share, step) = (progress * 100.0, self.step);
             say(&format!("{share:3.0} %  step {step}  loss {loss:.4}  {images_per_second:.0} images/s  {left} left"));
         }
+    }
+
+    /// Seconds that are left, at the pace of this start of the run: another machine, or one busy with other things, may
+    /// have gone before.
+    fn left(&self, progress: f64, seconds: f64) -> f64 {
+        let (from, began) = self.began;
+        let done = progress - from;
+        if done > 0.0 { (seconds - began) * (1.0 - progress) / done } else { f64::NAN }
     }
 
     /// Writes a measurement to the log and says what it found.
@@ -192,11 +203,13 @@ impl Progress {
 
     /// Draws the dashboard as it is now, with what is being done besides training.
     pub fn draw(&mut self, aside: Option<&'static str>) {
-        let Shown::Board(board) = &mut self.shown else { return };
         let (step, length, seconds) = (self.step, self.length, self.clock.seconds());
+        let share = length.progress(step, seconds);
+        let left = self.left(share, seconds);
+        let Shown::Board(board) = &mut self.shown else { return };
         let saved = self.saved.map(|(step, at)| (step, at.map(|at| at.elapsed())));
-        let now = Now { step, length, seconds, saved, unsaved: self.unsaved, aside };
-        board.show(length.progress(step, seconds), &self.story.lines(&now));
+        let now = Now { step, length, seconds, left, saved, unsaved: self.unsaved, aside };
+        board.show(share, &self.story.lines(&now));
     }
 
     /// Says a sentence.
@@ -234,6 +247,16 @@ fn rounded(value: f64) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_is_reckoned_at_the_pace_since_the_run_was_taken_up_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = RunFolder::open(dir.path(), false).unwrap();
+        // Forty steps in an hour, on a machine that was busy; then ten in ten seconds.
+        let progress = Progress::new(&folder, Length::Steps(100), 40, 3600.0, true).unwrap();
+        assert_eq!(progress.left(0.5, 3610.0).round(), 50.0);
+        assert!(progress.left(0.4, 3600.0).is_nan());
+    }
 
     #[test]
     fn the_log_holds_means_over_the_interval() {

@@ -24,6 +24,8 @@ pub struct Now {
     pub length: Length,
     /// Seconds of training so far.
     pub seconds: f64,
+    /// Seconds that are left; not a number while nothing tells.
+    pub left: f64,
     /// Step of the newest checkpoint, and its age if this process wrote it.
     pub saved: Option<(u64, Option<Duration>)>,
     /// Whether a checkpoint that was due could not be written.
@@ -78,8 +80,7 @@ impl Story {
 
     /// The lines, the most important part of each first: a narrow terminal cuts their ends off.
     pub fn lines(&self, now: &Now) -> Vec<String> {
-        let share = now.length.progress(now.step, now.seconds);
-        let left = if share > 0.0 { now.seconds * (1.0 - share) / share } else { f64::NAN };
+        let left = now.left;
         let step = match now.length {
             Length::Steps(steps) => format!("step {} of {steps}, {} left", now.step, duration(left)),
             Length::Seconds(_) => format!("step {}, {} left", now.step, duration(left)),
@@ -186,6 +187,7 @@ mod tests {
             step: 16,
             length: Length::Steps(32),
             seconds: 125.0,
+            left: 125.0,
             saved: Some((10, Some(Duration::from_secs(61)))),
             unsaved: false,
             aside: None,
