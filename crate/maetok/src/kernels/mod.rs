@@ -11,7 +11,7 @@
 //! | [`norm`] | `nn/norm.rs`, `nn/rms_norm.rs` | `layer_norm`, `layer_norm_rows` |
 //! | [`attention`] | `nn/attention.rs` | `attention` after `qk_prepare`, or `attention_tiled` |
 //! | [`patch_rows`] | `nn/patch_embed.rs` | `patch_embed` |
-//! | [`to_rgba8`] | `pipeline.rs` | `to_rgba8` |
+//! | [`to_rgba8`] | `pipeline/codec.rs` | `to_rgba8` |
 //!
 //! Two kernels of `shaders/` are not launched. `guided_step`: the sampler keeps its state in f64 on the host, which has
 //! to wait for every step anyway, and a step of some thousand numbers takes it microseconds. `psnr_ssim`: pictures are
