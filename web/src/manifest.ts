@@ -9,6 +9,14 @@ export interface FileEntry {
   sha256: string;
 }
 
+/** Files that are fetched when somebody asks for the map, and not before. */
+export interface MapFiles {
+  /** Names the others. */
+  index: FileEntry;
+  /** Everything in the folder of `index`, itself too: what a map can cost at most. */
+  files: FileEntry[];
+}
+
 export interface Manifest {
   title: string;
   license: string;
@@ -22,6 +30,8 @@ export interface Manifest {
   needed: FileEntry[];
   /** Those of them that are configurations, the tokenizer's first. */
   configs: FileEntry[];
+  /** What the map of its training pictures is made of; null if it brings none. */
+  map: MapFiles | null;
   /** As it was read: the engine wants the original. */
   text: string;
 }
@@ -51,6 +61,8 @@ export function parseManifest(text: string): Manifest {
     const { config, weights } = record(model, "tokenizer or generator");
     return [{ config: named(config, "config"), weights: array(weights, "weights").map((path) => named(path, "weights")) }];
   });
+  const map = root.map === null || root.map === undefined ? null : named(root.map, "map");
+  const beside = (path: string) => path.slice(0, path.lastIndexOf("/") + 1);
   return {
     title: string(root.title, "title"),
     license: string(root.license, "license"),
@@ -72,6 +84,7 @@ export function parseManifest(text: string): Manifest {
     }),
     needed: models.flatMap(({ config, weights }) => [config, ...weights]),
     configs: models.map(({ config }) => config),
+    map: map && { index: map, files: [...files.values()].filter(({ path }) => beside(path) === beside(map.path)) },
     text,
   };
 }

@@ -6,6 +6,7 @@
 
 import type { Diagnosis } from "./diagnosis.ts";
 import type { ErrorDetail } from "./errors.ts";
+import type { MapFiles } from "./manifest.ts";
 
 /** What a person may wish for; the diagnosis decides. */
 export type Wanted = "auto" | "webgpu" | "cpu";
@@ -67,6 +68,8 @@ export interface ModelSummary {
   classes: ModelClass[];
   /** Bytes still to be downloaded before the first picture: weights not in the cache, and the engine. */
   toDownload: number;
+  /** Files of the map of its training pictures, with sizes and hashes; null if it brings none. */
+  map: MapFiles | null;
 }
 
 /** What is known of a model once it is loaded. */

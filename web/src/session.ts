@@ -245,6 +245,7 @@ export class Session {
       latentStd: manifest.latentStd,
       path: manifest.path,
       generates: manifest.generates,
+      map: manifest.map,
       classes: manifest.classes.map((entry) => ({ ...entry, thumbnail: entry.thumbnail && new URL(entry.thumbnail, url).href })),
       // With the weights here the engine is in the browser's own cache: they came together.
       toDownload: missing.reduce((sum, file) => sum + file.size, missing.length === 0 || this.#bindings ? 0 : this.#outside.engineBytes),

@@ -1,0 +1,17 @@
+/** What a map of latents shows, what it leaves out, and how distances are reckoned. */
+
+import { explain, paper } from "../../ui/explain.ts";
+import { formula, fraction, row, sub, sup } from "../../ui/math.ts";
+import { words } from "../../words/index.ts";
+
+export function explainMap(): HTMLElement {
+  const { title, source, map: text } = words().explain;
+  return explain(
+    title,
+    [text.components, formula(sub("y", "k"), "=", sup(sub("u", "k"), "⊤"), "(", "z", "−", "μ", "),"), text.componentsEnd],
+    [text.distance, formula("d", "(", "z", ",", sup("z", "′"), ")", "=", sup(row("(", fraction("1", row("L", "C")), "∑", sup(row("(", sub("z", "i"), "−", sub(sup("z", "′"), "i"), ")"), "2"), ")"), "1/2"))],
+    text.run,
+    text.space,
+    [`${source} `, paper("Chen et al. 2025, MAETok", "2502.03444", "3"), "; ", paper("Ma et al. 2024, SiT", "2401.08740", "2"), "; PCA: Pearson 1901."],
+  );
+}
