@@ -36,8 +36,8 @@ export type Fault = "flipped byte" | "refused" | "missing" | "cut off" | "slow";
 export class TestServer {
   /** Faults by path; a test sets them and takes them away. */
   readonly faults = new Map<string, Fault>();
-  /** Text served instead of a file. */
-  readonly replaced = new Map<string, string>();
+  /** Text or bytes served instead of a file. */
+  readonly replaced = new Map<string, string | Buffer>();
   /** What is answered in place of the page's own files whose path matches. */
   readonly instead: { path: RegExp; status: number; type: string; body: string }[] = [];
   /** JavaScript put before the worker's own: takes away what a browser lacks. */

@@ -104,6 +104,11 @@ export class RunControls {
     else if (last) this.#turn(count - 1);
   }
 
+  /** The step that is looked at. */
+  get at(): number {
+    return this.#slider.valueAsNumber;
+  }
+
   /** What the slider's place means, for those who do not see the map. */
   describe(words: string): void {
     this.#slider.setAttribute("aria-valuetext", words);

@@ -18,9 +18,9 @@ export const fields = {
   /** How many neighbours are listed. */
   neighbours: whole(6, 1, 24),
   /** Enlargement, and what is in the middle, from the middle of the whole map, in standard deviations. */
-  zoom: decimal(1, 1, 50, 2),
-  x: decimal(0, -1000, 1000, 2),
-  y: decimal(0, -1000, 1000, 2),
+  zoom: decimal(1, 1, 50, 4),
+  x: decimal(0, -1000, 1000, 4),
+  y: decimal(0, -1000, 1000, 4),
   /** The run: name of its class (empty for the model's first), noise, steps, guidance scale. */
   class: text("", className),
   seed: seed("1"),

@@ -17,13 +17,16 @@ export interface Stop {
 
 export class Film {
   readonly stops: Stop[] = [];
+  /** The class's, as in the manifest, and as people call it. */
   readonly name: string;
+  readonly label: string;
   readonly seed: string;
   readonly #projection: Projection;
   readonly #standardise: (latents: Latents) => Float32Array;
 
-  constructor(name: string, seed: string, projection: Projection, standardise: (latents: Latents) => Float32Array) {
+  constructor(name: string, label: string, seed: string, projection: Projection, standardise: (latents: Latents) => Float32Array) {
     this.name = name;
+    this.label = label;
     this.seed = seed;
     this.#projection = projection;
     this.#standardise = standardise;

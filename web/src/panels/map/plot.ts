@@ -22,8 +22,8 @@ const REACH = 18;
 const ARROWS: Record<string, Direction> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
 
 export interface PlotListener {
-  /** -1: no point. */
-  hover(index: number): void;
+  /** -1: no point. `byKey`: to be said, too. */
+  hover(index: number, byKey: boolean): void;
   /** Chosen, by click, tap or keys; -1: nothing any more. */
   pick(index: number): void;
   view(view: View): void;
@@ -58,7 +58,7 @@ export class Plot {
       ),
     );
     watch(this.canvas, {
-      hover: (at) => this.#tell.hover(at ? this.#at(at) : -1),
+      hover: (at) => this.#tell.hover(at ? this.#at(at) : -1, false),
       tap: (at) => this.#tell.pick(this.#at(at)),
       drag: (dx, dy) => this.#pan(dx, dy),
       zoom: (at, factor) => {
@@ -70,6 +70,7 @@ export class Plot {
       canDrag: () => this.#view.zoom > 1,
     });
     this.canvas.addEventListener("keydown", (event) => this.#key(event));
+    this.canvas.addEventListener("blur", () => this.#tell.hover(-1, false));
     // Without a place on the page it has no size; it is measured when it gets one, and again when that changes.
     const resized = new ResizeObserver(() => this.#measure());
     resized.observe(this.canvas);
@@ -179,7 +180,7 @@ export class Plot {
     else if (event.key === "0") this.#turn({ zoom: 1, x: 0, y: 0 });
     else if (event.key === "Enter" || event.key === " ") this.#tell.pick(this.#scene.hovered);
     else if (event.key === "Escape") {
-      this.#tell.hover(-1);
+      this.#tell.hover(-1, true);
       this.#tell.pick(-1);
     } else return;
     event.preventDefault();
@@ -193,6 +194,6 @@ export class Plot {
     const next = hovered < 0 ? nearestPoint(points, middle, Infinity, usable) : nextPoint(points, hovered, direction, usable);
     if (next < 0) return;
     this.reveal(points.x[next]!, points.y[next]!);
-    this.#tell.hover(next);
+    this.#tell.hover(next, true);
   }
 }

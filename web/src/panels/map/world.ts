@@ -1,0 +1,340 @@
+/** The map once it is there: its points, what is chosen among them, a picture of one's own and a run. */
+
+import { number } from "../../format.ts";
+import type { Latents, Picture } from "../../protocol.ts";
+import { h } from "../../ui/dom.ts";
+import { paint } from "../../ui/frame.ts";
+import { words } from "../../words/index.ts";
+import type { Lab } from "../panel.ts";
+import type { MapData } from "./data.ts";
+import type { Film, Stop } from "./film.ts";
+import { columns } from "./geometry.ts";
+import { type ClassFigures, classFigures, distance, nearestRows } from "./latents.ts";
+import { Legend } from "./legend.ts";
+import { looks } from "./palette.ts";
+import { Plot } from "./plot.ts";
+import type { Projection } from "./projection.ts";
+import { Readout } from "./readout.ts";
+import { cell } from "./scene.ts";
+import { ClassTable } from "./table.ts";
+import { Toolbar } from "./toolbar.ts";
+
+interface Own {
+  name: string;
+  picture: Picture;
+  latent: Float32Array;
+  place: Float64Array;
+}
+
+/** Whose neighbours are listed. */
+type Focus = { kind: "none" } | { kind: "point"; index: number } | { kind: "own"; own: Own } | { kind: "run"; film: Film; stop: Stop };
+
+export class World {
+  readonly element: HTMLElement;
+  readonly #lab: Lab;
+  readonly #data: MapData;
+  readonly #projection: Projection;
+  readonly #toolbar: Toolbar;
+  readonly #plot: Plot;
+  readonly #legend: Legend;
+  readonly #readout: Readout;
+  readonly #table = new ClassTable();
+  readonly #caption = h("p", { class: "caption map-caption" });
+  readonly #figures: ClassFigures[];
+  readonly #labels: string[];
+  readonly #counts: HTMLSelectElement;
+  #focus: Focus = { kind: "none" };
+  #own: Own | null = null;
+  #film: Film | null = null;
+  #at = 0;
+  #hovered = -1;
+  /** The view comes from the map itself at this moment. */
+  #turning = false;
+
+  /** `below`: what is put under the map. */
+  constructor(lab: Lab, data: MapData, projection: Projection, below: HTMLElement) {
+    this.#lab = lab;
+    this.#data = data;
+    this.#projection = projection;
+    const { store, signal, model } = lab;
+    const text = words().map;
+    this.#labels = model.classes.map((entry) => words().generate.label(entry.label));
+    this.#figures = classFigures(data.values, data.width, data.classes, data.heldOut);
+    this.#toolbar = new Toolbar(projection.shares, store, signal);
+    const look = looks(model.classes);
+    this.#legend = new Legend(model.classes, look, (name) => store.set({ map: { highlight: name } }), signal);
+    this.#counts = h("select", { id: "map-count" }, ...[3, 6, 12, 24].map((count) => h("option", { value: count }, number(count))));
+    this.#readout = new Readout(h("label", { class: "count", for: "map-count" }, text.count, " ", this.#counts), (index) => this.choose(index));
+    this.#counts.addEventListener("change", () => store.set({ map: { neighbours: Number(this.#counts.value) } }));
+    this.#plot = new Plot(
+      {
+        points: this.#points(),
+        classes: data.classes,
+        heldOut: data.heldOut,
+        looks: look,
+        shown: () => true,
+        bright: () => true,
+        pictures: data.pictures,
+        sprite: data.sprite,
+        hovered: -1,
+        label: "",
+        focus: null,
+        links: [],
+        own: null,
+        lines: [],
+      },
+      {
+        hover: (index, byKey) => this.#hover(index, byKey),
+        pick: (index) => (index < 0 ? this.#look({ kind: "none" }) : this.choose(index)),
+        view: (view) => {
+          this.#turning = true;
+          store.set({ map: view }, { undoable: false });
+          this.#turning = false;
+        },
+      },
+      signal,
+    );
+    this.element = h(
+      "div",
+      { class: "world" },
+      this.#toolbar.element,
+      h(
+        "div",
+        { class: "map-columns" },
+        h("div", { class: "map-main" }, this.#plot.element, this.#caption, h("p", { class: "hint", id: "map-keys" }, text.keys), below),
+        h("div", { class: "map-side" }, this.#readout.element, h("p", { class: "hint" }, text.marks), this.#legend.element),
+      ),
+      this.#table.element,
+    );
+    store.subscribe((state, before) => {
+      if (state.map === before.map) return;
+      if (state.map.across !== before.map.across || state.map.up !== before.map.up) this.#turnAxes();
+      this.#show();
+    }, signal);
+    this.#turnAxes();
+    this.#show();
+    this.#caption.textContent = text.ready(number(data.count));
+  }
+
+  /** What has to wait until it is on the page. */
+  placed(): void {
+    this.#legend.paint();
+    this.#plot.redraw();
+  }
+
+  get width(): number {
+    return this.#data.width;
+  }
+
+  get projection(): Projection {
+    return this.#projection;
+  }
+
+  /** In standard deviations of the training pictures' numbers. */
+  standardise(latents: Latents): Float32Array {
+    const { latentMean, latentStd } = this.#lab.model;
+    return latents.map((value) => (value - latentMean) / latentStd);
+  }
+
+  /** Chooses one of the map's pictures. */
+  choose(index: number): void {
+    this.#look({ kind: "point", index }, true);
+  }
+
+  showOwn(name: string, picture: Picture, latents: Latents): void {
+    const latent = this.standardise(latents);
+    this.#own = { name, picture, latent, place: this.#projection.project(latent) };
+    this.#look({ kind: "own", own: this.#own }, true);
+  }
+
+  /** Shows a run as it stands after one of its steps. */
+  showRun(film: Film, at: number): void {
+    this.#film = film;
+    this.#at = at;
+    const stop = film.stops[at];
+    if (stop) this.#look({ kind: "run", film, stop });
+  }
+
+  /** The map as it is seen. */
+  png(): Promise<Blob | null> {
+    return this.#plot.png();
+  }
+
+  /** The picture that is chosen, if it is one of one's own or of a run, and a name for its file. */
+  get picture(): { picture: Picture; name: string } | null {
+    const focus = this.#focus;
+    if (focus.kind === "own") return { picture: focus.own.picture, name: focus.own.name };
+    if (focus.kind !== "run" || !focus.stop.picture) return null;
+    const { index, of } = focus.stop;
+    return { picture: focus.stop.picture, name: `${focus.film.name}-seed${focus.film.seed}-${of}steps${index === of ? "" : `-step${index}`}` };
+  }
+
+  /** What it is called that lies nearest to what is chosen. */
+  get nearest(): string {
+    const [first] = this.#neighbours(1);
+    return first ? this.#labels[this.#data.classes[first.index]!]! : "";
+  }
+
+  #points() {
+    const { across, up } = this.#toolbar.axes;
+    return columns(this.#projection.codes, this.#projection.axes, across, up);
+  }
+
+  #turnAxes(): void {
+    const { across, up } = this.#toolbar.axes;
+    this.#plot.points = this.#points();
+    this.#table.show(this.#figures, this.#lab.model.classes, this.#projection, across, up);
+  }
+
+  /** Draws what the settings say. */
+  #show(): void {
+    const { pictures, highlight, path, zoom, x, y, neighbours } = this.#lab.store.get().map;
+    const { classes, heldOut } = this.#data;
+    const { across, up } = this.#toolbar.axes;
+    const alone = this.#lab.model.classes.findIndex(({ name }) => name === highlight && name !== "");
+    this.#legend.choose(alone < 0 ? "" : highlight);
+    this.#counts.value = String([3, 6, 12, 24].find((count) => count >= neighbours) ?? 24);
+    if (!this.#turning) this.#plot.view = { zoom, x, y };
+    this.#plot.show({
+      shown: (index) => pictures === "all" || (heldOut[index] === 1) === (pictures === "held-out"),
+      bright: (index) => alone < 0 || classes[index] === alone,
+      own: this.#own && at(this.#own.place, across, up),
+      lines: (["state", "clean"] as const)
+        .filter((kind) => this.#film && (path === "both" || path === kind))
+        .map((kind) => ({ kind, at: this.#at, places: this.#film!.stops.map((stop) => at(kind === "clean" ? stop.cleanPlace : stop.statePlace, across, up)) })),
+    });
+    if (!this.#turning) this.#describe();
+  }
+
+  #look(focus: Focus, aloud = false): void {
+    this.#focus = focus;
+    this.#show();
+    const place = this.#place();
+    if (place && focus.kind !== "run") this.#plot.reveal(...place);
+    if (aloud && focus.kind !== "none") {
+      const named = this.#neighbours(3).map(({ index, distance }) => `${this.#name(index)}, ${number(distance, 2)} σ`);
+      this.#lab.say(words().map.nearest(this.#title(), named.join("; ")));
+    }
+  }
+
+  /** Where what is chosen lies. */
+  #place(): readonly [number, number] | null {
+    const { across, up } = this.#toolbar.axes;
+    const focus = this.#focus;
+    if (focus.kind === "none") return null;
+    if (focus.kind === "point") return this.#pointAt(focus.index);
+    return at(focus.kind === "own" ? focus.own.place : focus.stop.cleanPlace, across, up);
+  }
+
+  #pointAt(index: number): readonly [number, number] {
+    const { across, up } = this.#toolbar.axes;
+    const { codes, axes } = this.#projection;
+    return [codes[index * axes + across]!, codes[index * axes + up]!];
+  }
+
+  #latent(): { latent: Float32Array; index: number } | null {
+    const focus = this.#focus;
+    if (focus.kind === "none") return null;
+    if (focus.kind === "point") return { latent: this.#row(focus.index), index: focus.index };
+    return { latent: focus.kind === "own" ? focus.own.latent : focus.stop.clean, index: -1 };
+  }
+
+  #row(index: number): Float32Array {
+    const { values, width } = this.#data;
+    return values.subarray(index * width, (index + 1) * width);
+  }
+
+  #neighbours(count: number) {
+    const chosen = this.#latent();
+    return chosen ? nearestRows(this.#data.values, this.#data.width, chosen.latent, count, chosen.index) : [];
+  }
+
+  #title(): string {
+    const text = words().map;
+    const focus = this.#focus;
+    switch (focus.kind) {
+      case "none":
+        return "";
+      case "point":
+        return this.#name(focus.index);
+      case "own":
+        return text.ownNamed(focus.own.name);
+      case "run":
+        return text.runNamed(focus.film.label, focus.film.seed);
+    }
+  }
+
+  /** Fills the readout, and draws the lines to the neighbours. */
+  #describe(): void {
+    const place = this.#place();
+    const focus = this.#focus;
+    if (!place || focus.kind === "none") {
+      this.#readout.clear();
+      this.#plot.show({ focus: null, links: [] });
+      return;
+    }
+    const text = words().map;
+    const { heldOut } = this.#data;
+    const { across, up } = this.#toolbar.axes;
+    const found = this.#neighbours(Number(this.#counts.value));
+    this.#plot.show({ focus: place, links: found.map(({ index }) => this.#pointAt(index)) });
+    const facts = [text.at(number(across + 1), number(place[0], 2), number(up + 1), number(place[1], 2))];
+    if (focus.kind === "point") facts.unshift(heldOut[focus.index] === 1 ? text.neverSeen : text.learnt);
+    if (focus.kind === "run") facts.unshift(`${text.step(number(focus.stop.index), number(focus.stop.of))}.`);
+    const picture = focus.kind === "point" ? this.#thumbnail(focus.index) : painted(focus.kind === "own" ? focus.own.picture : focus.stop.picture);
+    this.#readout.show({
+      picture,
+      title: focus.kind === "point" ? this.#labelOf(focus.index) : this.#title(),
+      facts: facts.join(" "),
+      neighbours: found.map((neighbour) => ({ neighbour, picture: this.#thumbnail(neighbour.index), label: this.#labelOf(neighbour.index), heldOut: heldOut[neighbour.index] === 1 })),
+    });
+  }
+
+  #hover(index: number, byKey: boolean): void {
+    if (index === this.#hovered) return;
+    this.#hovered = index;
+    this.#plot.show({ hovered: index, label: index < 0 ? "" : this.#labelOf(index) });
+    const text = words().map;
+    if (index < 0) {
+      this.#caption.textContent = text.ready(number(this.#data.count));
+      return;
+    }
+    const { across, up } = this.#toolbar.axes;
+    const [x, y] = this.#pointAt(index);
+    let sentence = text.here(this.#name(index), number(across + 1), number(x, 2), number(up + 1), number(y, 2));
+    const chosen = this.#latent();
+    if (chosen && chosen.index !== index) {
+      const from = { own: text.fromOwn, run: text.fromRun, point: text.fromChosen, none: "" }[this.#focus.kind];
+      sentence += `; ${text.away(number(distance(chosen.latent, this.#row(index)), 2), from)}`;
+    }
+    this.#caption.textContent = `${sentence}.`;
+    if (byKey) this.#lab.say(`${sentence}.`);
+  }
+
+  #labelOf(index: number): string {
+    return this.#labels[this.#data.classes[index]!]!;
+  }
+
+  #name(index: number): string {
+    const label = this.#labelOf(index);
+    return this.#data.heldOut[index] === 1 ? words().map.labelHeldOut(label) : label;
+  }
+
+  #thumbnail(index: number): HTMLCanvasElement {
+    const { pictures, sprite } = this.#data;
+    const canvas = h("canvas", { class: "thumbnail", width: sprite.side, height: sprite.side, "aria-hidden": "true" });
+    canvas.getContext("2d")?.drawImage(pictures, ...cell(index, sprite), sprite.side, sprite.side, 0, 0, sprite.side, sprite.side);
+    return canvas;
+  }
+}
+
+function at(place: Float64Array, across: number, up: number): readonly [number, number] {
+  return [place[across]!, place[up]!];
+}
+
+function painted(picture: Picture | null): HTMLCanvasElement | null {
+  if (!picture) return null;
+  const canvas = h("canvas", { class: "thumbnail", "aria-hidden": "true" });
+  paint(canvas, picture);
+  return canvas;
+}
