@@ -21,7 +21,8 @@ export class RunControls {
   readonly #path: HTMLSelectElement;
   readonly #slider = h("input", { type: "range", id: "map-step", min: 0, max: 0, step: 1, value: 0 });
   readonly #play = h("button", { type: "button", class: "quiet" }, words().map.play);
-  readonly #scrub: HTMLElement;
+  /** The slider along the path: under the map, not in the form. */
+  readonly scrub: HTMLElement;
   readonly go = h("button", { type: "submit" }, words().map.run);
   readonly element: HTMLFormElement;
   readonly #look: (index: number) => void;
@@ -40,7 +41,7 @@ export class RunControls {
     const setting = (name: string, control: HTMLElement, ...beside: HTMLElement[]) =>
       h("div", { class: "setting" }, h("label", { for: control.id }, name), beside.length > 0 ? h("div", { class: "joined" }, control, ...beside) : control);
     const roll = h("button", { type: "button", class: "dice", title: dice, "aria-label": dice }, "⚄");
-    this.#scrub = h("div", { class: "scrub", hidden: true }, h("label", { for: "map-step" }, text.along), h("div", { class: "joined" }, this.#play, this.#slider));
+    this.scrub = h("div", { class: "scrub", hidden: true }, h("label", { for: "map-step" }, text.along), h("div", { class: "joined" }, this.#play, this.#slider));
     this.element = h(
       "form",
       { class: "run", novalidate: true },
@@ -55,8 +56,7 @@ export class RunControls {
         setting(guidance, this.#guidance, this.#guidanceValue),
         setting(text.path, this.#path),
       ),
-      h("div", { class: "buttons" }, this.go),
-      this.#scrub,
+      this.go,
     );
     this.element.addEventListener("submit", (event) => (event.preventDefault(), run()));
     roll.addEventListener("click", () => store.set({ map: { seed: String(crypto.getRandomValues(new Uint32Array(1))[0]! % 1_000_000) } }));
@@ -99,7 +99,7 @@ export class RunControls {
   set length(count: number) {
     const last = this.#slider.max === this.#slider.value;
     this.#slider.max = String(Math.max(0, count - 1));
-    this.#scrub.hidden = count < 2;
+    this.scrub.hidden = count < 2;
     if (count === 0) this.#slider.value = "0";
     else if (last) this.#turn(count - 1);
   }
@@ -119,8 +119,8 @@ export class RunControls {
     if (this.#slider.value === this.#slider.max) this.#turn(0);
     this.#play.textContent = words().map.pause;
     this.#timer = setInterval(() => {
-      if (this.#slider.valueAsNumber >= Number(this.#slider.max)) this.#pause();
-      else this.#turn(this.#slider.valueAsNumber + 1);
+      this.#turn(this.#slider.valueAsNumber + 1);
+      if (this.#slider.value === this.#slider.max) this.#pause();
     }, 1000 / PACE);
   }
 

@@ -75,7 +75,11 @@ export function readIndex(text: string, classCount: number): MapIndex {
 /** Signed bytes, times the scale. */
 export function readLatents(bytes: Uint8Array, { count, width, scale, latents }: Pick<MapIndex, "count" | "width" | "scale" | "latents">): Float32Array<ArrayBuffer> {
   if (bytes.length !== count * width) refuse(latents);
-  return Float32Array.from(new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length), (value) => value * scale);
+  // A loop: `Float32Array.from` takes ten times as long for half a million numbers.
+  const signed = new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+  const values = new Float32Array(signed.length);
+  for (let i = 0; i < signed.length; i++) values[i] = signed[i]! * scale;
+  return values;
 }
 
 function refuse(part: string): never {

@@ -9,7 +9,7 @@ export function explainMap(): HTMLElement {
   return explain(
     title,
     [text.components, formula(sub("y", "k"), "=", sup(sub("u", "k"), "⊤"), "(", "z", "−", "μ", "),"), text.componentsEnd],
-    [text.distance, formula("d", "(", "z", ",", sup("z", "′"), ")", "=", sup(row("(", fraction("1", row("L", "C")), "∑", sup(row("(", sub("z", "i"), "−", sub(sup("z", "′"), "i"), ")"), "2"), ")"), "1/2"))],
+    [text.distance, formula(sup("d", "2"), "=", fraction("1", row("L", "C")), "∑", sup(row("(", sub("a", "i"), "−", sub("b", "i"), ")"), "2"))],
     text.run,
     text.space,
     [`${source} `, paper("Chen et al. 2025, MAETok", "2502.03444", "3"), "; ", paper("Ma et al. 2024, SiT", "2401.08740", "2"), "; PCA: Pearson 1901."],

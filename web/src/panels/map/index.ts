@@ -35,7 +35,8 @@ class MapPanel implements Panel {
   readonly #task: Task;
   readonly #notice: Notice;
   readonly #door: HTMLElement;
-  readonly #work: HTMLElement;
+  readonly #below: HTMLElement;
+  readonly #beside: HTMLElement;
   readonly #savePicture = h("button", { type: "button", class: "quiet", hidden: true }, words().map.savePicture);
   readonly element: HTMLElement;
   #world: World | null = null;
@@ -55,23 +56,18 @@ class MapPanel implements Panel {
     this.#task = new Task(lab.say, this.#controls.go);
     this.#notice = new Notice(this.#load);
     const saveMap = h("button", { type: "button", class: "quiet", onclick: () => void this.#saveMap() }, text.save);
-    this.#work = h(
+    this.#below = h("div", { class: "map-below" }, this.#task.element, this.#controls.scrub, h("div", { class: "buttons" }, saveMap, this.#savePicture));
+    this.#beside = h(
       "div",
-      { class: "map-work" },
-      h("div", { class: "buttons" }, saveMap, this.#savePicture),
-      this.#task.element,
+      { class: "map-doors" },
       h(
-        "div",
-        { class: "map-doors" },
-        h(
-          "section",
-          { class: "own", "aria-labelledby": "map-own" },
-          h("h3", { id: "map-own" }, text.ownTitle),
-          h("p", { class: "hint" }, text.ownHint(number(lab.model.imageSize))),
-          h("div", { class: "own-drop" }, this.#input, h("label", { for: "map-picture", class: "button" }, text.choose), h("p", { class: "hint" }, text.orDrop)),
-        ),
-        ...(lab.model.generates && lab.model.classes.length > 0 ? [this.#controls.element] : []),
+        "section",
+        { class: "own", "aria-labelledby": "map-own" },
+        h("h3", { id: "map-own" }, text.ownTitle),
+        h("div", { class: "own-drop" }, this.#input, h("label", { for: "map-picture", class: "button" }, text.choose), h("p", { class: "hint" }, text.orDrop)),
+        h("p", { class: "hint" }, text.ownHint(number(lab.model.imageSize))),
       ),
+      ...(lab.model.generates && lab.model.classes.length > 0 ? [this.#controls.element] : []),
     );
     this.#door = h("div", { class: "map-door" }, this.#load, this.#loadTask.element, h("p", { class: "hint" }, text.loadHint(bytes(__WASM_BYTES__))));
     this.element = h(
@@ -125,7 +121,7 @@ class MapPanel implements Panel {
       this.#loadTask.progress({ phase: "compute" });
       const projection = await Projection.fit(client, data.values, data.width, MOST_AXES);
       stopped.throwIfAborted();
-      const world = new World(this.#lab, data, projection, this.#work);
+      const world = new World(this.#lab, data, projection, this.#below, this.#beside);
       this.#world = world;
       const inside = this.#door.contains(document.activeElement);
       this.#loadTask.end();

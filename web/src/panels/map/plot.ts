@@ -8,7 +8,7 @@ import { words } from "../../words/index.ts";
 import { fields } from "./fields.ts";
 import { type Box, bounds, type Direction, nearestPoint, nextPoint, Transform, type View, withinReach, zoomAt } from "./geometry.ts";
 import { watch } from "./gestures.ts";
-import { draw, inkOf, type Scene } from "./scene.ts";
+import { drawFigures, drawGround, inkOf, type Scene } from "./scene.ts";
 
 const MOST_ZOOM = 50;
 
@@ -38,6 +38,9 @@ export class Plot {
   #view: View = { zoom: fields.zoom.fallback, x: fields.x.fallback, y: fields.y.fallback };
   #size = { width: 600, height: 450 };
   #drawn = 0;
+  /** Two thousand points take ten milliseconds: they are drawn here, and again only when they change. */
+  readonly #ground = h("canvas");
+  #stale = true;
 
   constructor(scene: Scene, tell: PlotListener, signal: AbortSignal) {
     this.#scene = scene;
@@ -75,26 +78,29 @@ export class Plot {
     const resized = new ResizeObserver(() => this.#measure());
     resized.observe(this.canvas);
     signal.addEventListener("abort", () => resized.disconnect(), { once: true });
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw(), { signal });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#repaint(), { signal });
   }
 
   /** Shows other points, from the beginning. */
   set points(points: Scene["points"]) {
     this.#scene = { ...this.#scene, points };
     this.#box = bounds(points);
-    this.redraw();
+    this.#repaint();
   }
 
   /** Changes what is drawn. */
   show(change: Partial<Omit<Scene, "points">>): void {
     this.#scene = { ...this.#scene, ...change };
-    this.redraw();
+    if (change.shown || change.bright) this.#repaint();
+    else this.redraw();
   }
 
   set view(view: View) {
+    const { zoom, x, y } = this.#view;
     this.#view = withinReach(view, this.#box, MOST_ZOOM);
+    if (this.#view.zoom === zoom && this.#view.x === x && this.#view.y === y) return;
     this.canvas.classList.toggle("zoomed", this.#view.zoom > 1);
-    this.redraw();
+    this.#repaint();
   }
 
   /** Moves, if a place is out of sight, so that it is in the middle. */
@@ -115,6 +121,11 @@ export class Plot {
     });
   }
 
+  #repaint(): void {
+    this.#stale = true;
+    this.redraw();
+  }
+
   /** What is drawn, as a file. */
   async png(): Promise<Blob | null> {
     this.#draw();
@@ -127,10 +138,21 @@ export class Plot {
 
   #draw(): void {
     const context = this.canvas.getContext("2d");
-    if (!context) return;
+    const below = this.#ground.getContext("2d");
+    if (!context || !below) return;
+    const ink = inkOf(this.canvas);
+    const transform = this.#transform;
     const ratio = this.canvas.width / this.#size.width;
+    if (this.#stale) {
+      this.#stale = false;
+      [this.#ground.width, this.#ground.height] = [this.canvas.width, this.canvas.height];
+      below.setTransform(ratio, 0, 0, ratio, 0, 0);
+      drawGround(below, this.#size, transform, this.#scene, ink);
+    }
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.drawImage(this.#ground, 0, 0);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    draw(context, this.#size, this.#transform, this.#scene, inkOf(this.canvas));
+    drawFigures(context, this.#size, transform, this.#scene, ink);
   }
 
   #measure(): void {
@@ -140,6 +162,7 @@ export class Plot {
     const ratio = Math.min(3, devicePixelRatio || 1);
     this.canvas.width = Math.round(width * ratio);
     this.canvas.height = Math.round(height * ratio);
+    this.#stale = true;
     this.#draw();
   }
 
@@ -165,8 +188,8 @@ export class Plot {
   #zoomFromMiddle(factor: number): void {
     const { focus } = this.#scene;
     const { left, right, bottom, top } = this.#box;
-    if (factor > 1 && focus) this.#view = { zoom: Math.max(this.#view.zoom, 1.0001), x: focus[0] - (left + right) / 2, y: focus[1] - (bottom + top) / 2 };
-    this.#turn(zoomAt(this.#view, this.#box, this.#size, [this.#size.width / 2, this.#size.height / 2], factor, MOST_ZOOM));
+    const view = factor > 1 && focus ? { zoom: Math.max(this.#view.zoom, 1.0001), x: focus[0] - (left + right) / 2, y: focus[1] - (bottom + top) / 2 } : this.#view;
+    this.#turn(zoomAt(view, this.#box, this.#size, [this.#size.width / 2, this.#size.height / 2], factor, MOST_ZOOM));
   }
 
   #key(event: KeyboardEvent): void {

@@ -51,11 +51,16 @@ export function inkOf(canvas: HTMLCanvasElement): Ink {
   return { dark, text: color, faint: textDecorationColor, line: borderTopColor, accent: caretColor, paper: backgroundColor };
 }
 
-export function draw(context: CanvasRenderingContext2D, size: Size, transform: Transform, scene: Scene, ink: Ink): void {
+/** The ground: what stays as it is while somebody points at the map or goes along a run. */
+export function drawGround(context: CanvasRenderingContext2D, size: Size, transform: Transform, scene: Scene, ink: Ink): void {
   context.fillStyle = ink.paper;
   context.fillRect(0, 0, size.width, size.height);
   drawGrid(context, size, transform, ink);
   drawPoints(context, size, transform, scene, ink);
+}
+
+/** What lies upon it. */
+export function drawFigures(context: CanvasRenderingContext2D, size: Size, transform: Transform, scene: Scene, ink: Ink): void {
   drawLinks(context, transform, scene, ink);
   for (const line of scene.lines) drawLine(context, transform, line, ink);
   if (scene.own) drawStar(context, transform.toScreen(...scene.own), ink);

@@ -19,6 +19,9 @@ import { cell } from "./scene.ts";
 import { ClassTable } from "./table.ts";
 import { Toolbar } from "./toolbar.ts";
 
+/** So many small pictures are kept: more than a list has. */
+const MOST_THUMBNAILS = 100;
+
 interface Own {
   name: string;
   picture: Picture;
@@ -40,7 +43,7 @@ export class World {
   readonly #readout: Readout;
   readonly #table = new ClassTable();
   readonly #caption = h("p", { class: "caption map-caption" });
-  readonly #figures: ClassFigures[];
+  #figures: ClassFigures[] | null = null;
   readonly #labels: string[];
   readonly #counts: HTMLSelectElement;
   #focus: Focus = { kind: "none" };
@@ -48,18 +51,24 @@ export class World {
   #film: Film | null = null;
   #at = 0;
   #hovered = -1;
+  /** A frame in which the readout is to be written. */
+  #described = 0;
+  /** Small pictures made already: most neighbours of one step are neighbours of the next. */
+  readonly #thumbnails = new Map<number, HTMLCanvasElement>();
+  readonly #portrait = h("canvas", { class: "thumbnail", "aria-hidden": "true" });
+  /** Which points are drawn, and how. */
+  #selection = "";
   /** The view comes from the map itself at this moment. */
   #turning = false;
 
-  /** `below`: what is put under the map. */
-  constructor(lab: Lab, data: MapData, projection: Projection, below: HTMLElement) {
+  /** `below`: what is put under the map; `beside`: what comes after the chosen. */
+  constructor(lab: Lab, data: MapData, projection: Projection, below: HTMLElement, beside: HTMLElement) {
     this.#lab = lab;
     this.#data = data;
     this.#projection = projection;
     const { store, signal, model } = lab;
     const text = words().map;
     this.#labels = model.classes.map((entry) => words().generate.label(entry.label));
-    this.#figures = classFigures(data.values, data.width, data.classes, data.heldOut);
     this.#toolbar = new Toolbar(projection.shares, store, signal);
     const look = looks(model.classes);
     this.#legend = new Legend(model.classes, look, (name) => store.set({ map: { highlight: name } }), signal);
@@ -101,8 +110,9 @@ export class World {
       h(
         "div",
         { class: "map-columns" },
-        h("div", { class: "map-main" }, this.#plot.element, this.#caption, h("p", { class: "hint", id: "map-keys" }, text.keys), below),
-        h("div", { class: "map-side" }, this.#readout.element, h("p", { class: "hint" }, text.marks), this.#legend.element),
+        h("div", { class: "map-main" }, this.#plot.element, this.#caption, below),
+        h("div", { class: "map-side" }, this.#readout.element, beside),
+        h("div", { class: "map-legend" }, this.#legend.element, h("p", { class: "hint" }, text.marks), h("p", { class: "hint", id: "map-keys" }, text.keys)),
       ),
       this.#table.element,
     );
@@ -111,6 +121,7 @@ export class World {
       if (state.map.across !== before.map.across || state.map.up !== before.map.up) this.#turnAxes();
       this.#show();
     }, signal);
+    this.#table.element.addEventListener("toggle", () => this.#table.element.open && this.#tabulate());
     this.#turnAxes();
     this.#show();
     this.#caption.textContent = text.ready(number(data.count));
@@ -181,8 +192,15 @@ export class World {
   }
 
   #turnAxes(): void {
-    const { across, up } = this.#toolbar.axes;
     this.#plot.points = this.#points();
+    if (this.#table.element.open) this.#tabulate();
+  }
+
+  /** Reckons what the table says, when somebody wants to read it. */
+  #tabulate(): void {
+    const { across, up } = this.#toolbar.axes;
+    const { values, width, classes, heldOut } = this.#data;
+    this.#figures ??= classFigures(values, width, classes, heldOut);
     this.#table.show(this.#figures, this.#lab.model.classes, this.#projection, across, up);
   }
 
@@ -195,15 +213,24 @@ export class World {
     this.#legend.choose(alone < 0 ? "" : highlight);
     this.#counts.value = String([3, 6, 12, 24].find((count) => count >= neighbours) ?? 24);
     if (!this.#turning) this.#plot.view = { zoom, x, y };
+    const selection = `${pictures} ${alone}`;
+    if (this.#selection !== selection) {
+      this.#selection = selection;
+      this.#plot.show({
+        shown: (index) => pictures === "all" || (heldOut[index] === 1) === (pictures === "held-out"),
+        bright: (index) => alone < 0 || classes[index] === alone,
+      });
+    }
     this.#plot.show({
-      shown: (index) => pictures === "all" || (heldOut[index] === 1) === (pictures === "held-out"),
-      bright: (index) => alone < 0 || classes[index] === alone,
       own: this.#own && at(this.#own.place, across, up),
       lines: (["state", "clean"] as const)
         .filter((kind) => this.#film && (path === "both" || path === kind))
         .map((kind) => ({ kind, at: this.#at, places: this.#film!.stops.map((stop) => at(kind === "clean" ? stop.cleanPlace : stop.statePlace, across, up)) })),
     });
-    if (!this.#turning) this.#describe();
+    if (this.#turning) return;
+    // Steps of a run come faster than frames: what nobody can see is not made.
+    if (this.#focus.kind !== "run") this.#describe();
+    else if (this.#described === 0) this.#described = requestAnimationFrame(() => this.#describe());
   }
 
   #look(focus: Focus, aloud = false): void {
@@ -266,6 +293,8 @@ export class World {
 
   /** Fills the readout, and draws the lines to the neighbours. */
   #describe(): void {
+    cancelAnimationFrame(this.#described);
+    this.#described = 0;
     const place = this.#place();
     const focus = this.#focus;
     if (!place || focus.kind === "none") {
@@ -281,7 +310,9 @@ export class World {
     const facts = [text.at(number(across + 1), number(place[0], 2), number(up + 1), number(place[1], 2))];
     if (focus.kind === "point") facts.unshift(heldOut[focus.index] === 1 ? text.neverSeen : text.learnt);
     if (focus.kind === "run") facts.unshift(`${text.step(number(focus.stop.index), number(focus.stop.of))}.`);
-    const picture = focus.kind === "point" ? this.#thumbnail(focus.index) : painted(focus.kind === "own" ? focus.own.picture : focus.stop.picture);
+    const own = focus.kind === "own" ? focus.own.picture : focus.kind === "run" ? focus.stop.picture : null;
+    if (own) paint(this.#portrait, own);
+    const picture = focus.kind === "point" ? this.#drawn(focus.index) : own && this.#portrait;
     this.#readout.show({
       picture,
       title: focus.kind === "point" ? this.#labelOf(focus.index) : this.#title(),
@@ -320,7 +351,16 @@ export class World {
     return this.#data.heldOut[index] === 1 ? words().map.labelHeldOut(label) : label;
   }
 
+  /** For the list: each is in it once. */
   #thumbnail(index: number): HTMLCanvasElement {
+    const made = this.#thumbnails.get(index) ?? this.#drawn(index);
+    this.#thumbnails.delete(index);
+    this.#thumbnails.set(index, made);
+    if (this.#thumbnails.size > MOST_THUMBNAILS) this.#thumbnails.delete(this.#thumbnails.keys().next().value!);
+    return made;
+  }
+
+  #drawn(index: number): HTMLCanvasElement {
     const { pictures, sprite } = this.#data;
     const canvas = h("canvas", { class: "thumbnail", width: sprite.side, height: sprite.side, "aria-hidden": "true" });
     canvas.getContext("2d")?.drawImage(pictures, ...cell(index, sprite), sprite.side, sprite.side, 0, 0, sprite.side, sprite.side);
@@ -330,11 +370,4 @@ export class World {
 
 function at(place: Float64Array, across: number, up: number): readonly [number, number] {
   return [place[across]!, place[up]!];
-}
-
-function painted(picture: Picture | null): HTMLCanvasElement | null {
-  if (!picture) return null;
-  const canvas = h("canvas", { class: "thumbnail", "aria-hidden": "true" });
-  paint(canvas, picture);
-  return canvas;
 }
