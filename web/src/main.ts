@@ -9,6 +9,7 @@ import "./style/controls.css";
 import "./style/classes.css";
 import "./style/stage.css";
 import "./style/explain.css";
+import "./style/offer.css";
 import "./style/motion.css";
 import { MaetokStudio } from "./studio.ts";
 import { dressPage } from "./ui/page.ts";

@@ -84,6 +84,11 @@ export class Shell {
     if (!this.#lab) this.element.hidden = true;
   }
 
+  /** Those this model has. */
+  get panels(): PanelName[] {
+    return [...this.#places.keys()];
+  }
+
   get filled(): boolean {
     return this.#lab !== null;
   }

@@ -10,6 +10,7 @@ import { Client } from "./client.ts";
 import { asMaetokError, type MaetokError } from "./errors.ts";
 import type { Wanted } from "./protocol.ts";
 import { Shell } from "./shell.ts";
+import { offerTour } from "./tour/offer.ts";
 import { h } from "./ui/dom.ts";
 import { receiveDrops } from "./ui/drops.ts";
 import { Machine } from "./ui/machine.ts";
@@ -23,6 +24,8 @@ interface Parts {
   machine: Machine;
   notice: Notice;
   shell: Shell;
+  /** For those who listen. */
+  say: (text: string) => void;
   /** Aborted when the element leaves the page. */
   ending: AbortController;
 }
@@ -53,7 +56,7 @@ export class MaetokStudio extends HTMLElement {
     const notice = new Notice(machine.summary);
     const ending = new AbortController();
     const shell = new Shell({ client, manifest: this.#src, notice, say, signal: ending.signal });
-    const parts = { client, machine, notice, shell, ending };
+    const parts = { client, machine, notice, shell, say, ending };
     this.#parts = parts;
     this.#missing = null;
     client.onDiagnosis = (diagnosis) => machine.show(diagnosis);
@@ -110,7 +113,9 @@ export class MaetokStudio extends HTMLElement {
       const model = await client.describe(this.#src);
       if (ending.signal.aborted) return;
       this.#missing = null;
+      const filled = shell.filled;
       shell.fill(model);
+      if (!filled) this.#offerTour(parts);
       this.dispatchEvent(new Event("load"));
     } catch (thrown) {
       if (ending.signal.aborted) return;
@@ -120,6 +125,12 @@ export class MaetokStudio extends HTMLElement {
       shell.hide();
       this.#tellMissing(parts, words().shell.noModel);
     }
+  }
+
+  #offerTour({ shell, notice, say, ending }: Parts): void {
+    const { failed } = words().tour;
+    const { panelAdvice } = words().shell;
+    offerTour({ panels: () => shell.panels, show: (panel) => shell.show(panel), say, failed: () => notice.show(new PageError("download", failed, panelAdvice)) }, ending.signal);
   }
 
   /** Whether a picture can be taken; says why not. */

@@ -221,6 +221,10 @@ describe.each<BrowserName>(["chromium", "firefox"])("the map in %s", (name) => {
       await studio!.until((from) => (document.querySelector(".plot") as HTMLCanvasElement).toDataURL() !== from, [from], 20_000);
       return studio!.look(".plot");
     };
+    const pixels = async () => {
+      await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+      return decode(Buffer.from((await studio!.look(".plot")).split(",")[1]!, "base64"));
+    };
     await page.mouse.move(middle.x, middle.y);
     await page.mouse.wheel({ deltaY: -600 });
     await studio!.until(() => /map\.zoom=3\.3/.test(location.hash), [], 20_000);
@@ -231,13 +235,20 @@ describe.each<BrowserName>(["chromium", "firefox"])("the map in %s", (name) => {
     await page.mouse.up();
     // What was drawn to the left and down has the middle of what is seen go to the right and up.
     await studio!.until(() => Number(/map\.x=([\d.-]+)/.exec(location.hash)?.[1]) > 0.5 && Number(/map\.y=([\d.-]+)/.exec(location.hash)?.[1]) > 0.2, [], 20_000);
-    const moved = await changed(closer);
+    // Without the picture of the point that is pointed at.
+    await page.mouse.move(0, 0);
+    await studio!.reads(".map-caption", /^The map is ready/);
+    await changed(closer);
+    const moved = await pixels();
     // The same link shows the same part.
     await page.reload();
     await studio!.ready("map");
     await load();
-    await page.mouse.move(0, 0);
-    await studio!.until((moved) => (document.querySelector(".plot") as HTMLCanvasElement).toDataURL() === moved, [moved], 20_000).catch(() => {});
+    const again = await pixels();
+    expect([again.width, again.height]).toEqual([moved.width, moved.height]);
+    const others = moved.rgb.reduce((count, value, i) => count + Number(Math.abs(value - again.rgb[i]!) > 60), 0);
+    // The link has four digits after the point: marks may be a fraction of a pixel elsewhere.
+    expect(others / moved.rgb.length).toBeLessThan(0.01);
     expect(Number(await setting("zoom"))).toBeCloseTo(3.32, 1);
     await page.focus(".plot");
     await key("0");
@@ -397,7 +408,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the map in %s", (name) => {
     await studio!.button("Play");
     // The same seed in the generator is the same picture.
     await page.evaluate(() => (location.hash = "#panel=generate&generate.class=lorelei&generate.seed=7&generate.steps=8"));
-    await studio!.appears("#panel-generate:not([hidden])");
+    await studio!.show("generate");
     await studio!.press("Generate");
     await studio!.finished();
     const again = decode((await studio!.saved("Save as PNG")).file);
@@ -484,12 +495,16 @@ describe.each<BrowserName>(["chromium", "firefox"])("the map in %s", (name) => {
   });
 
   it("does not hold up input for more than 50 ms of its own", async () => {
+    // Firefox does not tell.
     if (name === "firefox") return;
     const { page } = await open();
     await page.evaluate(() => {
-      const tasks: number[] = [];
-      (window as unknown as { tasks: number[] }).tasks = tasks;
-      new PerformanceObserver((list) => tasks.push(...list.getEntries().map(({ duration }) => Math.round(duration)))).observe({ entryTypes: ["longtask"] });
+      const tasks: string[] = [];
+      Object.assign(window, { tasks });
+      type Frame = PerformanceEntry & { scripts: { duration: number; invoker: string; sourceFunctionName: string }[] };
+      new PerformanceObserver((list) => {
+        for (const { scripts } of list.getEntries() as Frame[]) for (const { duration, invoker, sourceFunctionName } of scripts) tasks.push(`${Math.round(duration)} ms ${sourceFunctionName || invoker}`);
+      }).observe({ type: "long-animation-frame" });
     });
     await load();
     await page.focus(".plot");
@@ -498,10 +513,10 @@ describe.each<BrowserName>(["chromium", "firefox"])("the map in %s", (name) => {
     await page.click(".run button[type=submit]");
     await studio!.appears(".scrub:not([hidden])");
     await finished();
-    const tasks = await page.evaluate(() => (window as unknown as { tasks: number[] }).tasks);
-    console.log(`long tasks of the map, in ms: ${tasks.join(", ") || "none"}`);
+    const tasks = await page.evaluate(() => (window as unknown as { tasks: string[] }).tasks);
+    console.log(`our scripts in frames of the map that took over 50 ms: ${tasks.join(", ") || "none"}`);
     // On a machine busy with builds everything takes several times as long.
-    expect(Math.max(0, ...tasks)).toBeLessThan(250);
+    expect(Math.max(0, ...tasks.map((task) => Number.parseInt(task)))).toBeLessThan(200);
   });
 });
 

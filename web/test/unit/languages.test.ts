@@ -55,7 +55,7 @@ describe("the languages", () => {
     const html = readFileSync(new URL("../../index.html", import.meta.url), "utf8");
     const { page } = en.shell;
     const said = [...html.matchAll(/data-words="(\w+)"[^>]*>([^<]*)</g)].map(([, key, text]) => [key, text]);
-    expect(said.map(([key]) => key).sort()).toEqual(["footer1", "footer2", "footer3", "language", "tagline"]);
+    expect(said.map(([key]) => key).sort()).toEqual(["footer1", "footer2", "footer3", "language", "tagline", "tour"]);
     for (const [key, text] of said) expect(text).toBe(page[key as keyof typeof page]);
     for (const [, text, key] of html.matchAll(/title="([^"]*)" data-title="(\w+)"/g)) expect(text).toBe(page[key as keyof typeof page]);
     expect(html).toContain(`<title>${page.title}</title>`);

@@ -10,3 +10,4 @@ export { mix } from "./mix.ts";
 export { reconstruct } from "./reconstruct.ts";
 export { share } from "./share.ts";
 export { shell } from "./shell.ts";
+export { tour } from "./tour.ts";

@@ -8,6 +8,7 @@ export const shell: Words["shell"] = {
     description: "Eine Klasse wählen und zusehen, wie aus Rauschen Schritt für Schritt ein Bild wird, berechnet in diesem Browser.",
     tagline: "Ein kleiner Bildgenerator, der ganz in diesem Browser läuft: Nichts wird irgendwohin gesendet.",
     language: "Sprache",
+    tour: "Rundgang in fünf Minuten",
     footer1: "Ein Tokenizer nach Art maskierter Autoencoder (",
     footer2: ") und ein Diffusions-Transformer (",
     footer3: "), geschrieben in Rust mit Burn.",

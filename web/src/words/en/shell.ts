@@ -8,6 +8,7 @@ export const shell = {
     description: "Pick a class and watch noise become a picture, step by step, computed in this browser.",
     tagline: "A small image generator that runs entirely in this browser: nothing is sent anywhere.",
     language: "Language",
+    tour: "Five-minute tour",
     footer1: "A masked-autoencoder tokenizer (",
     footer2: ") and a diffusion transformer (",
     footer3: "), written in Rust on Burn.",
