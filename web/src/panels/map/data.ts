@@ -5,8 +5,8 @@ import { browserSource, fetchFile } from "../../weights.ts";
 import { words } from "../../words/index.ts";
 import { PageError } from "../../words/told.ts";
 
-/** More points than this would be neither drawn nor searched within a frame. */
-const MOST_POINTS = 50_000;
+/** More points than this cannot be searched within a frame or two. */
+const MOST_POINTS = 20_000;
 
 /** Where the small pictures are, row by row in one large one. */
 export interface SpriteSheet {

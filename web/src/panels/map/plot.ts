@@ -16,6 +16,9 @@ const MOST_ZOOM = 50;
 const ZOOM_STEP = 1.5;
 const PAN_STEP = 60;
 
+/** Of a frame, in milliseconds: so long may the points be drawn in one go. */
+const FRAME = 12;
+
 /** So far, in pixels, a point may be from where it is pointed at. */
 const REACH = 18;
 
@@ -38,9 +41,10 @@ export class Plot {
   #view: View = { zoom: fields.zoom.fallback, x: fields.x.fallback, y: fields.y.fallback };
   #size = { width: 600, height: 450 };
   #drawn = 0;
-  /** Two thousand points take ten milliseconds: they are drawn here, and again only when they change. */
+  /** Thousands of points take a while: they are drawn here, and again only when they change. */
   readonly #ground = h("canvas");
-  #stale = true;
+  /** What is still to be drawn there; undefined: it has not been begun. */
+  #painting: Iterator<void> | undefined;
 
   constructor(scene: Scene, tell: PlotListener, signal: AbortSignal) {
     this.#scene = scene;
@@ -122,13 +126,13 @@ export class Plot {
   }
 
   #repaint(): void {
-    this.#stale = true;
+    this.#painting = undefined;
     this.redraw();
   }
 
   /** What is drawn, as a file. */
   async png(): Promise<Blob | null> {
-    this.#draw();
+    this.#draw(Infinity);
     return await new Promise((resolve) => this.canvas.toBlob(resolve, "image/png"));
   }
 
@@ -136,19 +140,23 @@ export class Plot {
     return new Transform(this.#box, this.#size, this.#view);
   }
 
-  #draw(): void {
+  /** `budget`: milliseconds for the ground; what is left of it comes in the next frames. */
+  #draw(budget = FRAME): void {
     const context = this.canvas.getContext("2d");
     const below = this.#ground.getContext("2d");
     if (!context || !below) return;
     const ink = inkOf(this.canvas);
     const transform = this.#transform;
     const ratio = this.canvas.width / this.#size.width;
-    if (this.#stale) {
-      this.#stale = false;
+    if (!this.#painting) {
       [this.#ground.width, this.#ground.height] = [this.canvas.width, this.canvas.height];
       below.setTransform(ratio, 0, 0, ratio, 0, 0);
-      drawGround(below, this.#size, transform, this.#scene, ink);
+      this.#painting = drawGround(below, this.#size, transform, this.#scene, ink);
     }
+    const began = performance.now();
+    let done = false;
+    while (!done && performance.now() - began < budget) done = this.#painting.next().done === true;
+    if (!done) this.redraw();
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.drawImage(this.#ground, 0, 0);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -162,7 +170,7 @@ export class Plot {
     const ratio = Math.min(3, devicePixelRatio || 1);
     this.canvas.width = Math.round(width * ratio);
     this.canvas.height = Math.round(height * ratio);
-    this.#stale = true;
+    this.#painting = undefined;
     this.#draw();
   }
 

@@ -41,6 +41,9 @@ export interface Ink {
 /** Side of the small picture beside the point that is pointed at. */
 const PREVIEW = 56;
 
+/** Points drawn in one piece. */
+const PIECE = 250;
+
 /** How pale the others are while one class is highlighted. */
 const PALE = 0.13;
 
@@ -51,12 +54,15 @@ export function inkOf(canvas: HTMLCanvasElement): Ink {
   return { dark, text: color, faint: textDecorationColor, line: borderTopColor, accent: caretColor, paper: backgroundColor };
 }
 
-/** The ground: what stays as it is while somebody points at the map or goes along a run. */
-export function drawGround(context: CanvasRenderingContext2D, size: Size, transform: Transform, scene: Scene, ink: Ink): void {
+/**
+ * The ground: what stays as it is while somebody points at the map or goes along a run. It is left after each piece, so
+ * that a large map can be drawn over several frames.
+ */
+export function* drawGround(context: CanvasRenderingContext2D, size: Size, transform: Transform, scene: Scene, ink: Ink): Generator<void> {
   context.fillStyle = ink.paper;
   context.fillRect(0, 0, size.width, size.height);
   drawGrid(context, size, transform, ink);
-  drawPoints(context, size, transform, scene, ink);
+  yield* drawPoints(context, size, transform, scene, ink);
 }
 
 /** What lies upon it. */
@@ -102,7 +108,7 @@ function stroke(context: CanvasRenderingContext2D, from: Place, to: Place): void
 }
 
 /** Class by class, the pale ones first: one path for each kind of mark. */
-function drawPoints(context: CanvasRenderingContext2D, { width, height }: Size, transform: Transform, scene: Scene, ink: Ink): void {
+function* drawPoints(context: CanvasRenderingContext2D, { width, height }: Size, transform: Transform, scene: Scene, ink: Ink): Generator<void> {
   const { points, classes, heldOut, looks } = scene;
   const marks = new Map<string, { look: Look; ring: boolean; bright: boolean; places: Place[] }>();
   const reach = 12;
@@ -121,12 +127,14 @@ function drawPoints(context: CanvasRenderingContext2D, { width, height }: Size, 
     context.globalAlpha = bright ? (ring ? 0.95 : 0.8) : PALE;
     context.fillStyle = context.strokeStyle = ink.dark ? look.dark : look.light;
     context.lineWidth = 1.5;
-    context.beginPath();
-    for (const [x, y] of places) trace(context, look.shape, x, y, ring ? radius - 0.25 : radius);
-    if (ring) context.stroke();
-    else context.fill();
+    for (let from = 0; from < places.length; from += PIECE) {
+      context.beginPath();
+      for (const [x, y] of places.slice(from, from + PIECE)) trace(context, look.shape, x, y, ring ? radius - 0.25 : radius);
+      if (ring) context.stroke();
+      else context.fill();
+      yield;
+    }
   }
-  context.globalAlpha = 1;
 }
 
 /** Larger where there is room: on a wide screen, and zoomed in. */

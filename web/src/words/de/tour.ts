@@ -7,7 +7,7 @@ export const tour: Words["tour"] = {
   back: "Zurück",
   next: "Weiter",
   done: "Fertig",
-  goThere: "Zum Bedienelement",
+  goThere: "Dorthin",
   end: "Rundgang beenden",
   ended: "Der Rundgang ist zu Ende; der Knopf oben beginnt ihn neu.",
   keys: "Pfeiltasten: weiter und zurück. F6: zum Bedienelement und wieder hierher. Escape: beenden.",
@@ -30,7 +30,7 @@ export const tour: Words["tour"] = {
     },
     mask: {
       title: "Einen Teil verbergen",
-      text: "Beim Lernen war die Hälfte jedes Bildes vor ihm verborgen. So musste jede Zahl des Latents etwas vom Ganzen wissen, und in solchen Latents lässt sich gut erzeugen.",
+      text: "Beim Lernen war etwa die Hälfte jedes Bildes vor ihm verborgen. So musste jede Zahl des Latents etwas vom Ganzen wissen, und in solchen Latents lässt sich gut erzeugen.",
       task: "Ein Bild geben, falls noch keines da ist. Dann immer mehr davon verbergen: Wie lange weiß das Latent noch, was es ist?",
     },
     mix: {

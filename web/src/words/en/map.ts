@@ -14,7 +14,7 @@ export const map = {
   otherModel: "The map belongs to another model: its latents have another length.",
   plot: "Map of the latents",
   plotRole: "map",
-  keys: "Arrow keys go from point to point, Enter chooses, + and − zoom, 0 shows the whole map, Shift with an arrow key moves it. With a mouse: turn the wheel, draw, click.",
+  keys: "Arrow keys go from point to point, Enter chooses, + and − zoom, 0 shows the whole map, Shift with an arrow key moves it. With a mouse: turn the wheel, drag, click.",
   zoom: "Zoom",
   zoomIn: "Closer",
   zoomOut: "Farther",

@@ -11,7 +11,7 @@ const stops = {
   noise: {
     title: "Noise becomes a picture",
     text: "The model has learnt to take noise away, a little at a time, until a picture is left. What kind of picture, the class tells it.",
-    task: "Choose a class and press Generate. Then draw the slider under the picture back, and watch it come out of the noise again.",
+    task: "Choose a class and press Generate. Then drag the slider under the picture back, and watch it come out of the noise again.",
   },
   steps: {
     title: "Steps and guidance",
@@ -25,7 +25,7 @@ const stops = {
   },
   mask: {
     title: "Hide a part of it",
-    text: "While it learnt, half of each picture was hidden from it. So every number of the latent had to know something of the whole, and the latents became good to generate in.",
+    text: "While it learnt, about half of each picture was hidden from it. So every number of the latent had to know something of the whole, and the latents became good to generate in.",
     task: "Give a picture if there is none yet. Then hide more and more of it: how long does the latent still know what it is?",
   },
   mix: {
@@ -45,7 +45,7 @@ export const tour = {
   back: "Back",
   next: "Next",
   done: "Done",
-  goThere: "Go to the control",
+  goThere: "Go there",
   end: "End the tour",
   ended: "The tour is over; the button above begins it again.",
   keys: "Arrow keys: next and back. F6: to the control and back here. Escape: end.",
