@@ -27,7 +27,7 @@ const index = () => JSON.parse(readFileSync(join(MODEL, "map/map.json"), "utf8")
 
 /** `Component 1: 2.31 σ, component 2: -0.45 σ.` */
 function place(text: string): [number, number] {
-  const [, x, y] = /omponent \d+: (-?[\d.]+) σ, component \d+: (-?[\d.]+) σ/.exec(text) ?? [];
+  const [, x, y] = /omponent \d+: (-?[\d.]+)\sσ, component \d+: (-?[\d.]+)\sσ/.exec(text) ?? [];
   expect(x, text).toBeDefined();
   return [Number(x), Number(y)];
 }
@@ -261,6 +261,37 @@ describe.each<BrowserName>(["chromium", "firefox"])("the map in %s", (name) => {
     await studio!.until(() => /map\.zoom=1\.5/.test(location.hash), [], 20_000);
     await page.click("[aria-label='Whole map']");
     await studio!.until(() => !/map\.zoom/.test(location.hash), [], 20_000);
+  });
+
+  it("is moved with fingers: one scrolls the page until there is somewhere to go, two zoom, a tap chooses", async () => {
+    // Firefox ESR 140 can be told of no fingers.
+    if (name === "firefox") return;
+    const { page } = await open();
+    await load();
+    const cdp = await page.createCDPSession();
+    await cdp.send("Emulation.setTouchEmulationEnabled", { enabled: true, maxTouchPoints: 2 });
+    await page.$eval(".plot", (plot) => plot.scrollIntoView({ block: "center" }));
+    const box = (await (await page.$(".plot"))!.boundingBox())!;
+    const middle = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+    const touch = (type: "touchStart" | "touchMove" | "touchEnd", ...fingers: [number, number][]) =>
+      cdp.send("Input.dispatchTouchEvent", { type, touchPoints: fingers.map(([dx, dy], id) => ({ x: middle.x + dx, y: middle.y + dy, id })) });
+    await touch("touchStart", [0, 0]);
+    await touch("touchEnd");
+    await studio!.appears(".neighbour");
+    expect(await chosen()).toMatch(/The model (learnt from|never saw) this picture\./);
+    expect(await setting("zoom")).toBeNull();
+    await touch("touchStart", [-40, 0], [40, 0]);
+    for (const apart of [60, 80, 100, 120]) await touch("touchMove", [-apart, 0], [apart, 0]);
+    await touch("touchEnd");
+    await studio!.until(() => /map\.zoom=(2\.[5-9]|3)/.test(location.hash), [], 20_000);
+    const scrolled = () => page.evaluate(() => scrollY);
+    const before = await scrolled();
+    const place = Number(await setting("y"));
+    await touch("touchStart", [0, 0]);
+    for (const down of [20, 40, 60, 80]) await touch("touchMove", [0, down]);
+    await touch("touchEnd");
+    await studio!.until((place) => Number(/map\.y=([\d.-]+)/.exec(location.hash)?.[1] ?? 0) > place + 0.3, [place], 20_000);
+    expect(await scrolled(), "the map went, the page stayed").toBe(before);
   });
 
   it("shows a class alone, one kind of pictures, other axes, and takes that back", async () => {

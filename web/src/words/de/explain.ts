@@ -23,7 +23,7 @@ export const explain: Words["explain"] = {
     components: "Jedes Bild ist ein Latent z aus L × C Zahlen, ein Punkt in einem Raum mit ebenso vielen Dimensionen. Die Hauptkomponentenanalyse (PCA) findet darin die Richtungen u, in denen sich die Bilder am meisten unterscheiden, jede rechtwinklig zu den anderen. Der Platz eines Bildes auf der k-ten ist",
     componentsEnd: "mit μ als Mittel aller Bilder der Karte. Zwei solche Richtungen sind die Achsen, die zu sehen sind. Berechnet werden sie hier in diesem Browser aus den Latents der Karte.",
     distance: "Eine Ebene kann die Abstände so vieler Dimensionen nicht zeigen: Zwei Punkte können aufeinander liegen und weit voneinander entfernt sein. Nachbarn werden deshalb in allen Zahlen gesucht, nach der mittleren quadratischen Abweichung in Einheiten von σ, der Standardabweichung der Zahlen aller gelernten Bilder:",
-    run: "Ein Lauf beginnt als Rauschen, das keine Klasse hat: nahe der Mitte der Karte. Seine Schätzungen x̂0 gehen vom Mittel aller Bilder der Klasse aus und legen sich auf eines fest, während das Rauschen schwindet.",
+    run: "Ein Lauf beginnt als Rauschen, das keine Klasse hat: nahe der Mitte der Karte. Seine Schätzungen x̂0 beginnen nahe dem Mittel der Klasse, bei starker Guidance jenseits davon, und legen sich auf ein Bild fest, während das Rauschen schwindet.",
     space: "Warum das zählt: Nach dem Aufsatz lernt ein Generator einen Raum von Latents leichter, wenn die Klassen darin getrennt und in wenigen Haufen liegen. Das Verbergen von Bildteilen im Training führt dazu.",
   },
 };

@@ -48,7 +48,7 @@ export const map: Words["map"] = {
   neighbours: "Am nächsten in allen Zahlen",
   count: "Anzahl",
   nearest: (what, neighbours) => `${what}. Am nächsten: ${neighbours}.`,
-  at: (across, x, up, y) => `Komponente ${across}: ${x} σ, Komponente ${up}: ${y} σ.`,
+  at: (across, x, up, y) => `Komponente ${across}: ${x}\u00a0σ, Komponente ${up}: ${y}\u00a0σ.`,
   ownTitle: "Ein eigenes Bild",
   ownHint: (side) => `Seine Mitte, ${side} × ${side} Pixel groß, wird ein Punkt. Es bleibt auf diesem Gerät.`,
   choose: "Bild wählen",

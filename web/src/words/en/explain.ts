@@ -21,7 +21,7 @@ export const explain = {
     components: "Every picture is a latent z of L × C numbers, a point in a space of as many dimensions. Principal component analysis finds the directions u in it along which the pictures differ most, one at right angles to the next. A picture's place along the k-th is",
     componentsEnd: "with μ the mean of all pictures of the map. Two such directions are the axes you see. They are computed here, in this browser, from the latents of the map.",
     distance: "A plane cannot show distances in so many dimensions: two points may lie on top of each other and be far apart. So neighbours are found in all numbers, by the root mean square difference in units of σ, the standard deviation of the training pictures' numbers:",
-    run: "A run begins as noise, which has no class: near the middle of the map. Its guesses x̂0 set out from the mean of all pictures of the class, and decide on one of them as the noise goes.",
+    run: "A run begins as noise, which has no class: near the middle of the map. Its guesses x̂0 set out near the mean of the class, or beyond it where guidance is strong, and settle on one picture as the noise goes.",
     space: "Why it matters: the paper finds that a generator learns a space of latents more easily when the classes lie apart in it and in few clusters, which is what hiding parts of the picture in training brings about.",
   },
 };

@@ -46,7 +46,7 @@ export const map = {
   neighbours: "Nearest in all numbers",
   count: "How many",
   nearest: (what: string, neighbours: string) => `${what}. Nearest: ${neighbours}.`,
-  at: (across: string, x: string, up: string, y: string) => `Component ${across}: ${x} σ, component ${up}: ${y} σ.`,
+  at: (across: string, x: string, up: string, y: string) => `Component ${across}: ${x}\u00a0σ, component ${up}: ${y}\u00a0σ.`,
   ownTitle: "Your picture",
   ownHint: (side: string) => `Its middle, at ${side} × ${side} pixels, becomes a point. It stays on this device.`,
   choose: "Choose a picture",
