@@ -322,6 +322,12 @@ describe.each<BrowserName>(["chromium", "firefox"])("the map in %s", (name) => {
     expect(alone).toBeGreaterThan(20);
     expect(alone).toBeLessThan(all / 4);
     expect(await page.$eval(".mark-button[aria-pressed=true]", (one) => one.textContent)).toBe("Lorelei");
+    // What is seen can be saved.
+    const { name: file, file: png } = await studio!.saved("Save the map as PNG");
+    const saved = decode(png);
+    const canvas = await page.$eval(".plot", (plot) => [(plot as HTMLCanvasElement).width, (plot as HTMLCanvasElement).height]);
+    expect([file, saved.width, saved.height]).toEqual(["map.png", ...canvas]);
+    expect(saved.rgb.filter((_, i) => i % 3 === 0 && Math.max(...saved.rgb.subarray(i, i + 3)) - Math.min(...saved.rgb.subarray(i, i + 3)) > 70).length).toBe(alone);
     await (await studio!.button("Lorelei")).click();
     await page.select("#map-pictures", "held-out");
     const unseen = await colour();
@@ -471,6 +477,26 @@ describe.each<BrowserName>(["chromium", "firefox"])("the map in %s", (name) => {
     await studio!.dismiss();
     await studio!.give("drop", ".plot", { name: "cut.png", file: pattern(64, 64).subarray(0, 300) });
     expectSentence(await studio!.nextAlert());
+  });
+
+  it("says everything in German", async () => {
+    const { page } = await open({ query: "?lang=de" });
+    const words = () => page.$eval("#panel-map", (panel) => [panel, ...panel.querySelectorAll("*")].flatMap((element) => [...["aria-label", "title", "aria-valuetext", "aria-roledescription"].map((name) => element.getAttribute(name) ?? ""), ...[...element.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE && !element.closest("math, a")).map((node) => node.textContent!)]).filter(Boolean));
+    const before = await words();
+    await load();
+    await studio!.fill("#map-steps", "2");
+    await page.focus(".plot");
+    await key("ArrowRight");
+    await key("Enter");
+    await page.click(".run button[type=submit]");
+    await studio!.appears(".scrub:not([hidden])");
+    await finished();
+    await page.click(".class-table summary");
+    await studio!.appears(".figures tbody tr");
+    const read = [...before, ...(await words()), await status()];
+    expect(read.length).toBeGreaterThan(150);
+    expect(read.filter((line) => /\b(the|and|with|your|of|picture|pictures|never|component|step|steps|seen|nearest)\b/i.test(line))).toEqual([]);
+    expect(await studio!.text("#map-across option")).toMatch(/^Komponente 1: \d+,\d %$/);
   });
 
   it("is not there where the model brings no map, and a link to it shows another panel", async () => {

@@ -12,6 +12,6 @@ export function explainMap(): HTMLElement {
     [text.distance, formula(sup("d", "2"), "=", fraction("1", row("L", "C")), "∑", sup(row("(", sub("a", "i"), "−", sub("b", "i"), ")"), "2"))],
     text.run,
     text.space,
-    [`${source} `, paper("Chen et al. 2025, MAETok", "2502.03444", "3"), "; ", paper("Ma et al. 2024, SiT", "2401.08740", "2"), "; PCA: Pearson 1901."],
+    [`${source} `, paper("Chen et al. 2025, MAETok", "2502.03444", "2"), "; ", paper("Ma et al. 2024, SiT", "2401.08740", "2"), "; PCA: Pearson 1901."],
   );
 }
