@@ -8,7 +8,7 @@ export function explainMap(): HTMLElement {
   const { title, source, map: text } = words().explain;
   return explain(
     title,
-    [text.components, formula(sub("y", "k"), "=", sup(sub("u", "k"), "⊤"), "(", "z", "−", "μ", "),"), text.componentsEnd],
+    [text.components, formula(sub("y", "k"), "=", sup(sub("u", "k"), "⊤"), "(", "z", "−", "μ", ")", ","), text.componentsEnd],
     [text.distance, formula(sup("d", "2"), "=", fraction("1", row("L", "C")), "∑", sup(row("(", sub("a", "i"), "−", sub("b", "i"), ")"), "2"))],
     text.run,
     text.space,
