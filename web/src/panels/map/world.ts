@@ -7,30 +7,18 @@ import { paint } from "../../ui/frame.ts";
 import { words } from "../../words/index.ts";
 import type { Lab } from "../panel.ts";
 import type { MapData } from "./data.ts";
-import type { Film, Stop } from "./film.ts";
+import type { Film } from "./film.ts";
+import { at, type Focus, latentOf, neighboursOf, type Own, pictureOf, placeOf, pointAt, rowOf } from "./focus.ts";
 import { columns } from "./geometry.ts";
-import { type ClassFigures, classFigures, distance, nearestRows } from "./latents.ts";
+import { type ClassFigures, classFigures, distance } from "./latents.ts";
 import { Legend } from "./legend.ts";
 import { looks } from "./palette.ts";
 import { Plot } from "./plot.ts";
 import type { Projection } from "./projection.ts";
 import { Readout } from "./readout.ts";
-import { cell } from "./scene.ts";
 import { ClassTable } from "./table.ts";
+import { Thumbnails } from "./thumbnails.ts";
 import { Toolbar } from "./toolbar.ts";
-
-/** So many small pictures are kept: more than a list has. */
-const MOST_THUMBNAILS = 100;
-
-interface Own {
-  name: string;
-  picture: Picture;
-  latent: Float32Array;
-  place: Float64Array;
-}
-
-/** Whose neighbours are listed. */
-type Focus = { kind: "none" } | { kind: "point"; index: number } | { kind: "own"; own: Own } | { kind: "run"; film: Film; stop: Stop };
 
 export class World {
   readonly element: HTMLElement;
@@ -53,8 +41,7 @@ export class World {
   #hovered = -1;
   /** A frame in which the readout is to be written. */
   #described = 0;
-  /** Small pictures made already: most neighbours of one step are neighbours of the next. */
-  readonly #thumbnails = new Map<number, HTMLCanvasElement>();
+  readonly #thumbnails: Thumbnails;
   readonly #portrait = h("canvas", { class: "thumbnail", "aria-hidden": "true" });
   /** Which points are drawn, and how. */
   #selection = "";
@@ -66,6 +53,7 @@ export class World {
     this.#lab = lab;
     this.#data = data;
     this.#projection = projection;
+    this.#thumbnails = new Thumbnails(data);
     const { store, signal, model } = lab;
     const text = words().map;
     this.#labels = model.classes.map((entry) => words().generate.label(entry.label));
@@ -173,11 +161,7 @@ export class World {
 
   /** The picture that is chosen, if it is one of one's own or of a run, and a name for its file. */
   get picture(): { picture: Picture; name: string } | null {
-    const focus = this.#focus;
-    if (focus.kind === "own") return { picture: focus.own.picture, name: focus.own.name };
-    if (focus.kind !== "run" || !focus.stop.picture) return null;
-    const { index, of } = focus.stop;
-    return { picture: focus.stop.picture, name: `${focus.film.name}-seed${focus.film.seed}-${of}steps${index === of ? "" : `-step${index}`}` };
+    return pictureOf(this.#focus);
   }
 
   /** What it is called that lies nearest to what is chosen. */
@@ -245,35 +229,18 @@ export class World {
   }
 
   /** Where what is chosen lies. */
-  #place(): readonly [number, number] | null {
+  #place() {
     const { across, up } = this.#toolbar.axes;
-    const focus = this.#focus;
-    if (focus.kind === "none") return null;
-    if (focus.kind === "point") return this.#pointAt(focus.index);
-    return at(focus.kind === "own" ? focus.own.place : focus.stop.cleanPlace, across, up);
+    return placeOf(this.#focus, this.#projection, across, up);
   }
 
-  #pointAt(index: number): readonly [number, number] {
+  #pointAt(index: number) {
     const { across, up } = this.#toolbar.axes;
-    const { codes, axes } = this.#projection;
-    return [codes[index * axes + across]!, codes[index * axes + up]!];
-  }
-
-  #latent(): { latent: Float32Array; index: number } | null {
-    const focus = this.#focus;
-    if (focus.kind === "none") return null;
-    if (focus.kind === "point") return { latent: this.#row(focus.index), index: focus.index };
-    return { latent: focus.kind === "own" ? focus.own.latent : focus.stop.clean, index: -1 };
-  }
-
-  #row(index: number): Float32Array {
-    const { values, width } = this.#data;
-    return values.subarray(index * width, (index + 1) * width);
+    return pointAt(this.#projection, index, across, up);
   }
 
   #neighbours(count: number) {
-    const chosen = this.#latent();
-    return chosen ? nearestRows(this.#data.values, this.#data.width, chosen.latent, count, chosen.index) : [];
+    return neighboursOf(this.#focus, this.#data, count);
   }
 
   #title(): string {
@@ -312,12 +279,12 @@ export class World {
     if (focus.kind === "run") facts.unshift(`${text.step(number(focus.stop.index), number(focus.stop.of))}.`);
     const own = focus.kind === "own" ? focus.own.picture : focus.kind === "run" ? focus.stop.picture : null;
     if (own) paint(this.#portrait, own);
-    const picture = focus.kind === "point" ? this.#drawn(focus.index) : own && this.#portrait;
+    const picture = focus.kind === "point" ? this.#thumbnails.draw(focus.index) : own && this.#portrait;
     this.#readout.show({
       picture,
       title: focus.kind === "point" ? this.#labelOf(focus.index) : this.#title(),
       facts: facts.join(" "),
-      neighbours: found.map((neighbour) => ({ neighbour, picture: this.#thumbnail(neighbour.index), label: this.#labelOf(neighbour.index), heldOut: heldOut[neighbour.index] === 1 })),
+      neighbours: found.map((neighbour) => ({ neighbour, picture: this.#thumbnails.listed(neighbour.index), label: this.#labelOf(neighbour.index), heldOut: heldOut[neighbour.index] === 1 })),
     });
   }
 
@@ -333,10 +300,10 @@ export class World {
     const { across, up } = this.#toolbar.axes;
     const [x, y] = this.#pointAt(index);
     let sentence = text.here(this.#name(index), number(across + 1), number(x, 2), number(up + 1), number(y, 2));
-    const chosen = this.#latent();
-    if (chosen && chosen.index !== index) {
+    const chosen = latentOf(this.#focus, this.#data);
+    if (chosen && !(this.#focus.kind === "point" && this.#focus.index === index)) {
       const from = { own: text.fromOwn, run: text.fromRun, point: text.fromChosen, none: "" }[this.#focus.kind];
-      sentence += `; ${text.away(number(distance(chosen.latent, this.#row(index)), 2), from)}`;
+      sentence += `; ${text.away(number(distance(chosen, rowOf(this.#data, index)), 2), from)}`;
     }
     this.#caption.textContent = `${sentence}.`;
     if (byKey) this.#lab.say(`${sentence}.`);
@@ -350,24 +317,4 @@ export class World {
     const label = this.#labelOf(index);
     return this.#data.heldOut[index] === 1 ? words().map.labelHeldOut(label) : label;
   }
-
-  /** For the list: each is in it once. */
-  #thumbnail(index: number): HTMLCanvasElement {
-    const made = this.#thumbnails.get(index) ?? this.#drawn(index);
-    this.#thumbnails.delete(index);
-    this.#thumbnails.set(index, made);
-    if (this.#thumbnails.size > MOST_THUMBNAILS) this.#thumbnails.delete(this.#thumbnails.keys().next().value!);
-    return made;
-  }
-
-  #drawn(index: number): HTMLCanvasElement {
-    const { pictures, sprite } = this.#data;
-    const canvas = h("canvas", { class: "thumbnail", width: sprite.side, height: sprite.side, "aria-hidden": "true" });
-    canvas.getContext("2d")?.drawImage(pictures, ...cell(index, sprite), sprite.side, sprite.side, 0, 0, sprite.side, sprite.side);
-    return canvas;
-  }
-}
-
-function at(place: Float64Array, across: number, up: number): readonly [number, number] {
-  return [place[across]!, place[up]!];
 }
