@@ -4,6 +4,8 @@ import type { Client } from "./client.ts";
 import { type PanelEntry, PANELS } from "./panels/index.ts";
 import type { Lab, Panel } from "./panels/panel.ts";
 import type { ModelSummary } from "./protocol.ts";
+import { readSettings } from "./share/reading.ts";
+import type { Recipe } from "./share/recipe.ts";
 import { bindAddress } from "./state/link.ts";
 import type { PanelName } from "./state/state.ts";
 import { Store } from "./state/store.ts";
@@ -97,13 +99,33 @@ export class Shell {
     this.store.set({ panel }, { undoable: false });
   }
 
-  /** Gives a file to the panel in view, or else shows the one that takes every picture. */
+  /**
+   * Gives a file to the panel in view, or else shows the one that takes every picture. A picture that this page has saved
+   * brings its settings back instead.
+   */
   async take(file: File): Promise<void> {
+    const reading = await readSettings(this.#outside.client, file);
+    if (reading.kind === "recipe" && this.#places.has("generate")) return this.#restore(reading.recipe, file.name);
+    if (reading.kind === "picture" && reading.spoilt) {
+      const { spoilt, spoiltAdvice } = words().share;
+      this.#outside.notice.show(new PageError("picture", spoilt(file.name), spoiltAdvice));
+    }
     if (this.#places.get(this.store.get().panel)?.panel?.take?.(file)) return;
     this.show(FILES_GO_TO);
     const place = this.#places.get(FILES_GO_TO);
     const panel = place && (await this.#load(place));
     panel?.take?.(file);
+  }
+
+  /** The settings out of a picture, and the panel they are of. */
+  async #restore({ model, settings, bad }: Recipe, name: string): Promise<void> {
+    const { restored, partly, partlyAdvice, otherModel, otherModelAdvice } = words().share;
+    const { notice } = this.#outside;
+    const { live } = this.store.get().generate;
+    this.store.set({ panel: "generate", generate: { ...settings, live } });
+    if (bad.length > 0) notice.show(new PageError("setting", partly(name, bad.slice(0, MOST_NAMES).join(", ")), partlyAdvice));
+    else if (model && model !== this.#lab!.model.title) notice.show(new PageError("setting", otherModel(name, model), otherModelAdvice));
+    (await this.#load(this.#places.get("generate")!))?.tell?.(restored(name));
   }
 
   /** Shows the panel the store names, or the first that this model has. */

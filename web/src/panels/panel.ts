@@ -27,6 +27,8 @@ export interface Panel {
   visible?(on: boolean): void;
   /** A file for the page while this panel is shown. False: not for this panel, so the reconstruction takes it. */
   take?(file: File): boolean;
+  /** Something that has happened to this panel from outside, to be shown where its own facts stand. */
+  tell?(text: string): void;
 }
 
 export interface PanelModule {

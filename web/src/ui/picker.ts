@@ -38,6 +38,29 @@ export class Picker {
     return input !== undefined;
   }
 
+  /**
+   * Shows the classes that have all words of `query` in their name, label or group, and returns them. What is chosen stays
+   * chosen, shown or not.
+   */
+  filter(query: string): ModelClass[] {
+    const { label, group } = words().generate;
+    const wanted = plain(query).split(/\s+/).filter(Boolean);
+    const fits = (entry: ModelClass) => {
+      const text = plain([entry.name, entry.label, label(entry.label), entry.group, group(entry.group)].join(" "));
+      return wanted.every((word) => text.includes(word));
+    };
+    const found = [...this.#classes.values()].filter(fits);
+    const shown = new Set(found.map(({ name }) => name));
+    for (const [name, input] of this.#inputs) input.closest("label")!.hidden = !shown.has(name);
+    for (const list of this.element.querySelectorAll<HTMLElement>(".classes")) {
+      const empty = ![...list.children].some((child) => !(child as HTMLElement).hidden);
+      list.hidden = empty;
+      const heading = list.previousElementSibling;
+      if (heading?.matches(".group")) (heading as HTMLElement).hidden = empty;
+    }
+    return found;
+  }
+
   #option({ name, label, thumbnail }: ModelClass): HTMLElement {
     const shown = words().generate.label(label);
     const letters = () => h("span", { class: "letters", "aria-hidden": "true" }, shown.slice(0, 2));
@@ -48,4 +71,9 @@ export class Picker {
     this.#inputs.set(name, input);
     return h("label", { class: "class" }, input, image, h("span", { class: "name" }, shown));
   }
+}
+
+/** Without capitals and accents: “Schlösser” is found as “schlosser”. */
+function plain(text: string): string {
+  return text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 }

@@ -95,6 +95,13 @@ export class Task {
     this.#advance(index, of, 1);
   }
 
+  /** A task of the page's own, of which `done` of `total` parts are done. */
+  part(words: string, done: number, total: number): void {
+    if (this.#abort?.signal.aborted) return;
+    this.#words.textContent = words;
+    this.#advance(done, total);
+  }
+
   #enter(phase: string, words: string): void {
     if (this.#phase === phase && phase !== "begin") return;
     this.#phase = phase;

@@ -27,6 +27,13 @@ export function encodeChannels(width: number, height: number, channels: 3 | 4, b
   return Buffer.concat([SIGNATURE, chunk("IHDR", header), chunk("IDAT", deflateSync(rows)), chunk("IEND", Buffer.alloc(0))]);
 }
 
+/** The file with a text under the page's keyword before its pixels, as the page itself puts it there. */
+export function withText(file: Buffer, text: string): Buffer {
+  // After the header's 33 bytes. Keyword, not compressed, no language, no translated keyword.
+  const body = Buffer.concat([Buffer.from("maetok\0\0\0\0\0", "latin1"), Buffer.from(text)]);
+  return Buffer.concat([file.subarray(0, 33), chunk("iTXt", body), file.subarray(33)]);
+}
+
 function chunk(type: string, data: Buffer): Buffer {
   const body = Buffer.concat([Buffer.from(type), data]);
   const framed = Buffer.alloc(body.length + 8);

@@ -173,6 +173,11 @@ export class Studio {
     return this.finished(timeout);
   }
 
+  /** Waits until every step of the run has its picture: those that it had no time for are made afterwards. */
+  developed(): Promise<void> {
+    return this.until(() => document.querySelector(".film canvas") !== null && !document.querySelector(".film canvas.blank") && !/still to be made|noch gemacht/.test(document.querySelector(".caption")!.textContent!));
+  }
+
   /** The pixels of a canvas, to be compared. */
   look(selector = ".stage .picture"): Promise<string> {
     return this.page.$eval(selector, (canvas) => (canvas as HTMLCanvasElement).toDataURL());

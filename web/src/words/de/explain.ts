@@ -7,10 +7,13 @@ export const explain: Words["explain"] = {
   source: "Quelle:",
   section: (number) => `Abschnitt ${number}`,
   generate: {
-    path: "Das Training legt einen geraden Weg zwischen ein Bild x und reines Rauschen ε. Zur Zeit t ist der Zustand darauf",
+    path: "Das Training legt einen Weg zwischen ein Bild x und reines Rauschen ε. Zur Zeit t hat der Zustand darauf α vom einen und σ vom anderen:",
     pathEnd: "t = 1 ist also Rauschen und t = 0 das Bild. Das Netz hat gelernt, aus Zustand, Zeit und Klasse die Richtung des Weges (die Geschwindigkeit v) anzugeben.",
-    step: "Das Erzeugen geht den Weg in Schritten von Δt zurück, und bei jedem Schritt lässt sich der Rest in einem Sprung schätzen. Die erste Formel ist ein Schritt nach Euler, die zweite die Schätzung, die zu sehen ist:",
+    step: "Das Erzeugen geht den Weg in Schritten von Δt zurück. Ein Schritt nach Euler ist",
+    guess: "Bei jedem Schritt lässt sich der Rest des Weges in einem Sprung schätzen; das ist die Schätzung, die zu sehen ist:",
+    guessElse: "Bei jedem Schritt lässt sich der Rest des Weges in einem Sprung entlang der Richtung v schätzen; das ist die Schätzung, die zu sehen ist.",
     guidance: "Die Guidance-Stärke w geht weiter in die Richtung, in der sich die Klasse (c) von keiner Klasse (∅) unterscheidet:",
+    interval: "Sie lässt sich auf einen Zeitraum beschränken: Früh macht sie die Bilder einander ähnlich, spät ändert sie wenig. Außerhalb ist w gleich 1; ein Intervall ohne Länge ist also dasselbe wie keine Guidance.",
     latent: "All das geschieht mit dem Latent des Tokenizers, nicht mit Pixeln: einer kurzen Liste von Zahlen, aus der der Decoder die Bilder malt, die hier erscheinen.",
   },
   reconstruct: {

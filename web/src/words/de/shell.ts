@@ -55,4 +55,14 @@ export const shell: Words["shell"] = {
   strip: {
     label: "Jeden Schritt ansehen",
   },
+  film: {
+    name: "Alle Schritte",
+    play: "Abspielen",
+    pause: "Innehalten",
+    every: (shown, of) => `Der Film hat ${shown} der ${of} Bilder; der Regler erreicht jedes.`,
+  },
+  copy: {
+    copied: "Kopiert",
+    notCopied: "Der Browser lässt die Seite nicht kopieren. Der Text ist markiert: mit Tastatur oder Menü kopieren.",
+  },
 };

@@ -5,10 +5,13 @@ export const explain = {
   source: "Source:",
   section: (number: string) => `section ${number}`,
   generate: {
-    path: "Training lays a straight path between a picture x and pure noise ε. At time t the state on it is",
+    path: "Training lays a path between a picture x and pure noise ε. At time t the state on it has α of the one and σ of the other:",
     pathEnd: "so t = 1 is noise and t = 0 the picture. The network learnt to tell the direction of the path (the velocity v) from the state, the time and the class.",
-    step: "Sampling walks the path backwards in steps of Δt, and at each step the rest of the way can be guessed in one leap. The first formula is a step of Euler, the second the guess you see:",
+    step: "Sampling walks the path backwards in steps of Δt. A step of Euler is",
+    guess: "At each step the rest of the way can be guessed in one leap, which is the guess you see:",
+    guessElse: "At each step the rest of the way can be guessed in one leap along the direction v, which is the guess you see.",
     guidance: "The guidance scale w goes further in the direction in which the class (c) differs from no class (∅):",
+    interval: "It can be limited to an interval of time: early on it makes pictures alike, late it changes little. Outside the interval w is 1, so an interval without length is the same as no guidance.",
     latent: "All this happens to the tokenizer's latent, not to pixels: a short list of numbers that the decoder turns into the pictures shown here.",
   },
   reconstruct: {

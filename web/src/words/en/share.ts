@@ -1,3 +1,30 @@
-/** Links, files and what is in them: no words yet. */
+/** Links, files and what is in them. */
 
-export const share = {};
+export const share = {
+  title: "Share and keep",
+  intro: "Everything here is of the run that is shown. A PNG that was saved here has its settings inside: drop it on this page, and they are back.",
+  link: "Link to this picture",
+  copyLink: "Copy link",
+  command: "The same on the command line",
+  copyCommand: "Copy command",
+  film: "The run as a film",
+  gif: "Save GIF",
+  gifTitle: "All steps as an animated GIF",
+  gathering: "Gathering the pictures…",
+  making: (done: string, of: string) => `GIF: picture ${done} of ${of}`,
+  numbers: "The numbers, for NumPy and PyTorch",
+  latents: "Latent (.npy)",
+  latentsTitle: "Where the run ended, as an array of tokens and channels",
+  run: "All steps (.npy)",
+  runTitle: "The state after every step, as an array of steps, tokens and channels",
+  tensors: "All steps (.safetensors)",
+  tensorsTitle: "States, guesses and times of every step, with the settings",
+  numbersHint: "In the tokenizer’s units; of a batch the picture is a dimension after the step.",
+  restored: (file: string) => `The settings of “${file}” are set. Press Generate to see its picture again.`,
+  spoilt: (file: string) => `The settings inside “${file}” cannot be read.`,
+  spoiltAdvice: "It was taken as an ordinary picture.",
+  partly: (file: string, names: string) => `A part of the settings inside “${file}” cannot be used and was left out: ${names}.`,
+  partlyAdvice: "For these the usual ones are set.",
+  otherModel: (file: string, model: string) => `“${file}” was made with another model (${model}).`,
+  otherModelAdvice: "Its settings are set all the same, but the picture will be another.",
+};

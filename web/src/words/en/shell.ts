@@ -57,4 +57,14 @@ export const shell = {
   strip: {
     label: "Look at any step",
   },
+  film: {
+    name: "All steps",
+    play: "Play",
+    pause: "Pause",
+    every: (shown: string, of: string) => `The film has ${shown} of the ${of} pictures; the slider reaches each of them.`,
+  },
+  copy: {
+    copied: "Copied",
+    notCopied: "The browser does not let the page copy. The text is selected: copy it with the keyboard or the menu.",
+  },
 };
