@@ -121,8 +121,8 @@ export class Shell {
   async #restore({ model, settings, bad }: Recipe, name: string): Promise<void> {
     const { restored, partly, partlyAdvice, otherModel, otherModelAdvice } = words().share;
     const { notice } = this.#outside;
-    const { live } = this.store.get().generate;
-    this.store.set({ panel: "generate", generate: { ...settings, live } });
+    const state = this.store.get();
+    this.store.load({ ...state, panel: "generate", generate: { ...settings, live: state.generate.live } });
     if (bad.length > 0) notice.show(new PageError("setting", partly(name, bad.slice(0, MOST_NAMES).join(", ")), partlyAdvice));
     else if (model && model !== this.#lab!.model.title) notice.show(new PageError("setting", otherModel(name, model), otherModelAdvice));
     (await this.#load(this.#places.get("generate")!))?.tell?.(restored(name));

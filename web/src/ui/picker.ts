@@ -12,13 +12,14 @@ export class Picker {
   /** `choose` is told what somebody has clicked. */
   constructor(classes: readonly ModelClass[], choose: (name: string) => void) {
     const { class: title, classTerm, group } = words().generate;
-    this.element = h("fieldset", { class: "picker" }, h("legend", {}, title, h("span", { class: "term" }, ` ${classTerm}`)));
+    const lists = h("div", { class: "lists" });
+    this.element = h("fieldset", { class: "picker" }, h("legend", {}, title, h("span", { class: "term" }, ` ${classTerm}`)), lists);
     this.#classes = new Map(classes.map((entry) => [entry.name, entry]));
     const groups = new Map<string, ModelClass[]>();
     for (const entry of classes) groups.set(entry.group, [...(groups.get(entry.group) ?? []), entry]);
     for (const [name, members] of groups) {
-      if (name && groups.size > 1) this.element.append(h("p", { class: "group" }, group(name)));
-      this.element.append(h("div", { class: "classes" }, ...members.map((entry) => this.#option(entry))));
+      if (name && groups.size > 1) lists.append(h("p", { class: "group" }, group(name)));
+      lists.append(h("div", { class: "classes" }, ...members.map((entry) => this.#option(entry))));
     }
     this.element.addEventListener("change", () => {
       if (this.chosen) choose(this.chosen.name);

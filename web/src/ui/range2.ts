@@ -68,7 +68,7 @@ export class Range2 {
   #grab(event: PointerEvent): void {
     if (event.target instanceof HTMLInputElement) return;
     const { min, max, step } = this.#options;
-    const { left, width } = this.#first.getBoundingClientRect();
+    const { left, width } = this.element.firstElementChild!.getBoundingClientRect();
     const at = min + Math.min(Math.max((event.clientX - left) / width, 0), 1) * (max - min);
     const [first, second] = [this.#first.valueAsNumber, this.#second.valueAsNumber];
     const handle = Math.abs(at - first) < Math.abs(at - second) || (first === second && at < first) ? this.#first : this.#second;

@@ -122,9 +122,16 @@ class Generate implements Panel {
 
   /** The controls have moved: the run under way is of yesterday. */
   #follow(): void {
-    if (!this.#running) return void this.#run(true);
+    if (!this.#running) return this.#isShown ? undefined : void this.#run(true);
     this.#again = true;
     this.#running.abort?.abort();
+  }
+
+  /** Whether the picture of the present settings is on the page already. */
+  get #isShown(): boolean {
+    const now = this.#lab.store.get().generate;
+    const shown = this.#film?.finals && this.#film.settings;
+    return !!shown && MATTERS.every((name) => now[name] === shown[name]);
   }
 
   /** `live`: without bar and words, since it is over before they could be read. */
@@ -272,8 +279,10 @@ class Generate implements Panel {
     if (this.#running && !this.#running.film.live) return;
     this.#running?.abort?.abort();
     this.#restoring = true;
-    const { live, preview } = this.#lab.store.get().generate;
-    this.#lab.store.set({ generate: { ...film.settings, live, preview } });
+    const { store } = this.#lab;
+    const { live, preview } = store.get().generate;
+    // Taken over whole, so that two clicks in a row are two changes to take back.
+    store.load({ ...store.get(), generate: { ...film.settings, live, preview } });
     this.#restoring = false;
     this.#again = false;
     this.#notice.clear();
