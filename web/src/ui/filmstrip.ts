@@ -85,9 +85,16 @@ export class Filmstrip {
     return follows;
   }
 
-  /** The run is over: the last picture is in the film too. */
+  /** The run is over: the last picture is in the film too, and all of them if it ended early. They may have to be painted anew. */
   end(): void {
     const last = this.#count - 1;
+    const stride = Math.ceil(this.#count / MOST);
+    if (stride < this.#stride) {
+      this.#stride = stride;
+      this.#frames.clear();
+      this.#film.replaceChildren();
+      for (let at = 0; at < this.#count; at += stride) this.#film.append(this.#frame(at));
+    }
     if (last > 0 && !this.#frames.has(last)) this.#film.append(this.#frame(last));
     this.#help.textContent = this.#stride > 1 ? words().shell.film.every(number(this.#frames.size), number(this.#count)) : "";
     this.#mark();

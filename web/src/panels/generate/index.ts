@@ -233,8 +233,8 @@ class Generate implements Panel {
     if (this.#film !== film) this.#put(film);
     const end = length(film) - 1;
     if (this.#strip.grow(end + 1)) this.#strip.go(end);
-    for (let at = 0; at <= end; at++) this.#paintThumbnail(film, at);
     this.#strip.end();
+    for (let at = 0; at <= end; at++) this.#paintThumbnail(film, at);
     this.#history.add(film, film.finals ?? this.#darkroom.get(film, kinds[0]!, end)!);
     this.#share.show(film);
     const lost = resumed === null ? "" : ` ${text.resumed(number(resumed))}`;
