@@ -9,13 +9,15 @@ import { words } from "../../words/index.ts";
 export class Gallery {
   readonly #picker: Picker;
   readonly #search = h("input", { type: "search", id: "class-search", autocomplete: "off", spellcheck: "false", placeholder: words().generate.search, "aria-label": words().generate.search });
-  readonly #found = h("p", { class: "hint found", role: "status" });
+  readonly #found = h("p", { class: "hint found" });
   readonly #classes: readonly ModelClass[];
+  readonly #say: (text: string) => void;
   readonly element: HTMLElement;
 
-  /** `choose` is told what somebody wants. */
-  constructor(classes: readonly ModelClass[], choose: (name: string) => void) {
+  /** `choose` is told what somebody wants; `say` what was found, for those who do not see it. */
+  constructor(classes: readonly ModelClass[], choose: (name: string) => void, say: (text: string) => void) {
     const text = words().generate;
+    this.#say = say;
     this.#classes = classes;
     this.#picker = new Picker(classes, choose);
     const random = h("button", { type: "button", class: "quiet random" }, h("span", { "aria-hidden": "true" }, "⚄ "), text.randomClass);
@@ -53,6 +55,8 @@ export class Gallery {
     const text = words().generate;
     const found = this.#picker.filter(this.#search.value);
     const all = found.length === this.#classes.length;
-    this.#found.textContent = all ? "" : found.length === 0 ? text.noneFound : text.found(number(found.length), number(this.#classes.length));
+    const told = all ? "" : found.length === 0 ? text.noneFound : text.found(number(found.length), number(this.#classes.length));
+    this.#found.textContent = told;
+    if (told) this.#say(told);
   }
 }

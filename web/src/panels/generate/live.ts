@@ -17,7 +17,7 @@ export class Live {
   readonly #lab: Lab;
   readonly #toggle = h("input", { type: "checkbox", id: "live", "aria-describedby": "live-help" });
   readonly #help = h("p", { class: "hint", id: "live-help" });
-  readonly element = h("div", { class: "live" }, h("label", { class: "toggle" }, this.#toggle, words().generate.live.name), this.#help);
+  readonly element = h("div", { class: "live" }, h("label", { class: "switch" }, this.#toggle, words().generate.live.name), this.#help);
   /** Milliseconds of one look of the network at one picture; null until a run was measured. */
   #each: number | null = null;
 

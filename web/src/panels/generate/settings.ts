@@ -32,7 +32,7 @@ export class Settings {
     this.#lab = lab;
     const { store, signal } = lab;
     const text = words().generate;
-    this.#gallery = new Gallery(lab.model.classes, (name) => store.set({ generate: { class: name } }));
+    this.#gallery = new Gallery(lab.model.classes, (name) => store.set({ generate: { class: name } }), lab.say);
     this.#sampler = h("select", { id: "sampler" }, ...SAMPLERS.map((value) => h("option", { value }, text.samplers[value])));
     const dice = h("button", { type: "button", class: "dice", title: text.dice, "aria-label": text.dice }, "⚄");
     this.element = h(
