@@ -100,6 +100,11 @@ export class Filmstrip {
     this.#mark();
   }
 
+  /** Whether the film has a little picture at `index`. */
+  has(index: number): boolean {
+    return this.#frames.has(index);
+  }
+
   /** The little picture at `index`, if the film has it. */
   paint(index: number, picture: Picture): void {
     const canvas = this.#frames.get(index);

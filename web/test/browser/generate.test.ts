@@ -313,6 +313,29 @@ describe.each<BrowserName>(["chromium", "firefox"])("generating in %s", (name) =
     expect(await studio!.text(".caption")).toMatch(/^Guess at step 3 of 4/);
   });
 
+  it("lets nobody wait: not while it runs, nor while the steps are made, nor when somebody looks through them", async () => {
+    const { page } = await open({ query: "#generate.count=16&generate.steps=10" });
+    await again();
+    await studio!.developed();
+    await page.evaluate(() => {
+      const late: number[] = ((globalThis as { late?: number[] }).late = []);
+      // What Firefox does not observe: there a timer that comes late has to do.
+      if (PerformanceObserver.supportedEntryTypes.includes("longtask")) return new PerformanceObserver((list) => late.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: "longtask" });
+      let before = performance.now();
+      setInterval(() => (late.push(performance.now() - before), (before = performance.now())), 5);
+    });
+    await studio!.fill("#seed", "50");
+    await again();
+    for (const at of ["0", "3", "6", "9", "10"]) await studio!.fill("#scrubber", at);
+    await page.click("input[name=preview][value=state]");
+    await studio!.developed();
+    const late = await page.evaluate(() => (globalThis as { late?: number[] }).late!);
+    const longest = Math.max(0, ...late);
+    console.log(`${name}: input waited at most ${longest.toFixed(0)} ms during a run of sixteen pictures and after it`);
+    // 50 ms is the aim on a machine of one's own; two cores that build something else beside it are given more.
+    expect(longest).toBeLessThan(300);
+  });
+
   it("fits a phone with a batch, both previews and everything open", async () => {
     const { page } = await open({ width: 320, query: "#generate.steps=3&generate.count=16&generate.preview=both" });
     await again();

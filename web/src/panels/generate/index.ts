@@ -25,6 +25,9 @@ import { View } from "./view.ts";
 /** What a run depends on: the other settings only say how it is looked at. */
 const MATTERS: readonly (keyof GenerateSettings)[] = ["class", "seed", "steps", "guidance", "low", "high", "sampler", "count"];
 
+/** Milliseconds of work on pictures before others may have their turn. */
+const SLICE = 12;
+
 export function create(lab: Lab): Panel {
   return new Generate(lab);
 }
@@ -55,6 +58,8 @@ class Generate implements Panel {
   #running: { film: Film; abort: AbortController | null } | null = null;
   /** The controls have moved while a run was under way. */
   #again = false;
+  /** The latest painting of the film, which ends those before. */
+  #painting: object = {};
   /** The settings come from a run that is shown: nothing is to follow them. */
   #restoring = false;
 
@@ -234,7 +239,7 @@ class Generate implements Panel {
     const end = length(film) - 1;
     if (this.#strip.grow(end + 1)) this.#strip.go(end);
     this.#strip.end();
-    for (let at = 0; at <= end; at++) this.#paintThumbnail(film, at);
+    void this.#paintFilm(film);
     this.#history.add(film, film.finals ?? this.#darkroom.get(film, kinds[0]!, end)!);
     this.#share.show(film);
     const lost = resumed === null ? "" : ` ${text.resumed(number(resumed))}`;
@@ -323,15 +328,30 @@ class Generate implements Panel {
   }
 
   #paintThumbnail(film: Film, at: number): void {
+    if (!this.#strip.has(at)) return;
     const pictures = this.#darkroom.get(film, this.#kinds()[0]!, at);
     if (pictures) this.#strip.paint(at, this.#view.choose(pictures));
+  }
+
+  /** The little pictures that are there already, a few at a time: a long film of large sheets takes a while. */
+  async #paintFilm(film: Film): Promise<void> {
+    const painting = (this.#painting = {});
+    let began = performance.now();
+    for (let at = 0; at < length(film); at++) {
+      if (performance.now() - began > SLICE) {
+        await new Promise((resolve) => setTimeout(resolve));
+        if (this.#painting !== painting || this.#film !== film) return;
+        began = performance.now();
+      }
+      this.#paintThumbnail(film, at);
+    }
   }
 
   /** Looks at the same step in another way. */
   #turn(): void {
     const film = this.#film;
     if (!film) return;
-    for (let at = 0; at < length(film); at++) this.#paintThumbnail(film, at);
+    void this.#paintFilm(film);
     this.#strip.go(this.#strip.index);
     this.#develop();
   }
