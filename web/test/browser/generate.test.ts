@@ -188,7 +188,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("generating in %s", (name) =
     expect([sheet.width, sheet.height]).toEqual([2 + 3 * 130, 2 + 2 * 130]);
     await page.focus(".tile:nth-child(3)");
     await page.keyboard.press("Enter");
-    await studio!.reads(".caption", /finished/);
+    expect(await studio!.text(".caption")).toBe("The finished picture, seed 0");
     expect(await page.evaluate(() => document.activeElement!.textContent)).toBe("▦ All pictures");
     const one = await studio!.saved("Save as PNG");
     expect(one.name).toBe("lorelei-seed0-4steps-guidance2.png");

@@ -9,7 +9,7 @@ import { words } from "../../words/index.ts";
 export function explainGenerate(path: ModelSummary["path"]): HTMLElement {
   const { title, source, generate: text } = words().explain;
   const state = () => sub("x", "t");
-  const velocity = (condition: string) => row("v", "(", state(), ",", "t", ",", condition, ")");
+  const velocity = (condition: string) => sub("v", condition);
   const angle = () => row("(", fraction(row("π", "t"), "2"), ")");
   const shares = path === "linear" ? [row("α", "=", "1", "−", "t", ",")] : [row("α", "=", "cos", angle(), ",")];
   const noise = path === "linear" ? row("σ", "=", "t") : row("σ", "=", "sin", angle());

@@ -162,7 +162,7 @@ class Generate implements Panel {
     try {
       const { client, manifest } = this.#lab;
       const { pictures, timing } = await client.generate(manifest, film.requests, signal, {
-        shown: live ? "nothing" : film.settings.preview,
+        shown: live ? "nothing" : onTheWay(film.settings),
         onProgress: (progress: Progress) => {
           if (progress.phase === "resume") resumed = progress.taken;
           if (!live) this.#task.progress(progress);
@@ -359,25 +359,32 @@ class Generate implements Panel {
   #show(index: number): void {
     const film = this.#film;
     if (!film) return;
-    const caption = this.#describe(index);
+    const { at } = this.#view;
+    // Of a batch it is to be said which one is large.
+    const caption = this.#describe(index) + (at === null ? "" : `, ${words().generate.seedNumber(film.requests[at]!.seed)}`);
     const final = index === film.moments.length;
     const kinds: Kind[] = final ? ["clean"] : this.#kinds();
-    const shot = Object.fromEntries(kinds.map((kind) => [kind, this.#darkroom.get(film, kind, index)]));
-    if (Object.values(shot).some((pictures) => !pictures)) {
+    const made = kinds.flatMap((kind) => {
+      const pictures = this.#darkroom.get(film, kind, index);
+      return pictures ? [[kind, pictures] as const] : [];
+    });
+    // While a run goes on, half of what is wanted is better than none.
+    if (made.length < (this.#running ? 1 : kinds.length)) {
       // The picture before stays until this one is made.
       this.#caption.textContent = `${caption}${words().generate.notYet}`;
       if (!this.#running) this.#darkroom.want(film, kinds, index);
       return;
     }
     this.#caption.textContent = caption;
-    this.#view.show(shot, `${film.label}: ${caption}`, (at) => `${film.label}, ${words().generate.seedNumber(film.requests[at]!.seed)}`);
+    this.#view.show(Object.fromEntries(made), `${film.label}: ${caption}`, (at) => `${film.label}, ${words().generate.seedNumber(film.requests[at]!.seed)}`);
   }
 
   #describe(index: number): string {
     const film = this.#film;
     const moment = film?.moments[index];
     const { finished, guess, state, both } = words().generate;
-    if (!moment) return film?.finals ? finished(film.requests.length) : "";
+    const { at } = this.#view;
+    if (!moment) return film?.finals ? finished(at === null ? film.requests.length : 1) : "";
     const put = { clean: guess, state, both }[this.#lab.store.get().generate.preview];
     return put(number(moment.index), number(moment.of), number(Math.round(moment.t * 100)));
   }
@@ -402,6 +409,11 @@ class Generate implements Panel {
       this.#notice.show(asMaetokError(thrown));
     }
   }
+}
+
+/** What is decoded while a run goes on. A grid shows one kind, and the other would cost as much again. */
+function onTheWay({ preview, count }: GenerateSettings): GenerateSettings["preview"] {
+  return preview === "both" && count > 1 ? "clean" : preview;
 }
 
 function kindsOf({ preview }: GenerateSettings): Kind[] {

@@ -77,7 +77,7 @@ export class View {
     this.#at = null;
   }
 
-  /** `label` says what it is; `name` says it of one picture of a batch. */
+  /** `label` says what is large; `name` says it of one picture in the grid. */
   show(shot: Shot, label: string, name: (at: number) => string): void {
     const pictures = shot.clean ?? shot.state;
     if (!pictures || pictures.length === 0) return;
@@ -88,13 +88,12 @@ export class View {
     this.#back.hidden = pictures.length === 1 || grid;
     if (grid) return this.#showGrid(pictures, name);
     const at = this.#at ?? 0;
-    const whole = pictures.length > 1 ? `${name(at)}, ${label}` : label;
     const both = shot.clean !== undefined && shot.state !== undefined;
     const { clean, state } = words().generate.kinds;
-    this.#main.show(pictures[at]!, both ? `${whole} (${clean})` : whole);
+    this.#main.show(pictures[at]!, both ? `${label} (${clean})` : label);
     this.#mainName.textContent = both ? clean : "";
     this.#secondFigure.hidden = !both;
-    if (both) this.#second.show(shot.state![at]!, `${whole} (${state})`);
+    if (both) this.#second.show(shot.state![at]!, `${label} (${state})`);
   }
 
   #showGrid(pictures: readonly Picture[], name: (at: number) => string): void {
