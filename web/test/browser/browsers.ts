@@ -1,6 +1,6 @@
 /** The two browsers of Debian 12, headless, with WebGPU on a software adapter. */
 
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import puppeteer, { type Browser, type LaunchOptions } from "puppeteer-core";
 
 export type BrowserName = "chromium" | "firefox";
@@ -48,4 +48,26 @@ export async function launch(name: BrowserName, downloads: string): Promise<Brow
   };
   // Every test sets its own window size.
   return puppeteer.launch({ ...options, extraPrefsFirefox, headless: true, defaultViewport: null, protocolTimeout: 600_000 });
+}
+
+/** Kills the process in which this Chromium talks to the graphics processor, as a driver that crashes does. */
+export function killGpuProcess(browser: Browser): void {
+  const processes = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
+    try {
+      // The name in brackets may have spaces in it; what follows is the state and the parent.
+      const [, parent] = readFileSync(`/proc/${pid}/stat`, "latin1").replace(/^.*\) /s, "").split(" ");
+      return [{ pid: Number(pid), parent: Number(parent), command: readFileSync(`/proc/${pid}/cmdline`, "latin1") }];
+    } catch {
+      // It has ended meanwhile.
+      return [];
+    }
+  });
+  const ours = new Set([browser.process()!.pid!]);
+  for (let before = 0; before < ours.size; ) {
+    before = ours.size;
+    for (const { pid, parent } of processes) if (ours.has(parent)) ours.add(pid);
+  }
+  const found = processes.filter(({ pid, command }) => ours.has(pid) && command.includes("--type=gpu-process"));
+  if (found.length === 0) throw new Error("this browser has no process for the graphics processor");
+  for (const { pid } of found) process.kill(pid, "SIGKILL");
 }
