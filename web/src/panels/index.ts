@@ -16,5 +16,6 @@ export interface PanelEntry {
 export const PANELS: readonly PanelEntry[] = [
   { name: "generate", title: () => words().generate.tab, load: () => import("./generate/index.ts"), suits: (model) => model.classes.length > 0 },
   { name: "reconstruct", title: () => words().reconstruct.tab, load: () => import("./reconstruct/index.ts") },
+  { name: "mix", title: () => words().mix.tab, load: () => import("./mix/index.ts") },
   { name: "map", title: () => words().map.tab, load: () => import("./map/index.ts"), suits: (model) => model.map !== null },
 ];

@@ -29,4 +29,18 @@ export const explain: Words["explain"] = {
     run: "Ein Lauf beginnt als Rauschen, das keine Klasse hat: nahe der Mitte der Karte. Seine Schätzungen x̂0 beginnen nahe dem Mittel der Klasse, bei starker Guidance jenseits davon, und legen sich auf ein Bild fest, während das Rauschen schwindet.",
     space: "Warum das zählt: Nach dem Aufsatz lernt ein Generator einen Raum von Latents leichter, wenn die Klassen darin getrennt und in wenigen Haufen liegen. Das Verbergen von Bildteilen im Training führt dazu.",
   },
+  mix: {
+    between: "Die Latents z zweier Bilder sind Listen gleich vieler Zahlen. Zwischen ihnen liegt also ein gerader Weg, und bei jedem Anteil s davon malt der Decoder ein Bild:",
+    circle: "Rauschen liegt nahe an einer Kugelfläche, und Latents ebenso: Der gerade Weg führt durch die Kugel und wird in der Mitte zu klein. Der Bogen bleibt außen; θ ist der Winkel zwischen beiden:",
+    tokens: "Ein Latent dieses Tokenizers ist eine Reihe von Token, die zu keinem Ort im Bild gehören: Jedes weiß etwas vom Ganzen. Was eines enthält, zeigt sich, wenn es in ein anderes Bild gesetzt wird.",
+    walk: "Auch eine Klasse kennt der Generator als Liste von Zahlen, ihre Einbettung c, und zwischen zweien davon findet er sich ebenso zurecht:",
+    edit: "Das Umarbeiten führt das Latent x des Bildes ein Stück weit zurück zum Rauschen ε, und der Generator geht den Rest unter einer anderen Klasse wieder hinab (SDEdit):",
+    editEnd: "Das Rauschen verdeckt zuerst das Kleine und zuletzt das Große; t entscheidet also, wie viel vom Bild die andere Klasse hinnehmen muss.",
+  },
+  compare: {
+    same: "Alle Spalten beginnen mit demselben Rauschen ε und gehen von t = 1 nach t = 0 in die Richtung v, die das Netz angibt. Sie unterscheiden sich nur in dem, was über ihnen eingestellt ist; jeder Unterschied kommt also daher.",
+    samplers: "Euler nimmt die Richtung am Anfang eines Schrittes für den ganzen. Heun sieht an dessen Ende noch einmal nach und nimmt das Mittel, was das Doppelte kostet. Der stochastische Sampler gibt bei jedem Schritt neues Rauschen dazu und nimmt es wieder weg:",
+    distance: "Abstände sind das quadratische Mittel der Unterschiede aller n Zahlen zweier Latents, gemessen in der Standardabweichung s der Latents der Trainingsbilder. Zwei Bilder, die nichts miteinander zu tun haben, liegen etwa 1,4 auseinander:",
+    own: "Der Abstand zum eigenen Ende sagt, wann ein Lauf sich entschieden hat: x̂0 ist lange vor dem Zustand am Ziel.",
+  },
 };

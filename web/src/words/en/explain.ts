@@ -27,4 +27,18 @@ export const explain = {
     run: "A run begins as noise, which has no class: near the middle of the map. Its guesses x̂0 set out near the mean of the class, or beyond it where guidance is strong, and settle on one picture as the noise goes.",
     space: "Why it matters: the paper finds that a generator learns a space of latents more easily when the classes lie apart in it and in few clusters, which is what hiding parts of the picture in training brings about.",
   },
+  mix: {
+    between: "The latents z of two pictures are lists of equally many numbers, so there is a straight way between them, and the decoder paints a picture at every share s of it:",
+    circle: "Noise lies near a sphere, and so do latents: the straight way cuts through it and ends up too small in the middle. The round way stays outside; θ is the angle between the two:",
+    tokens: "A latent of this tokenizer is a row of tokens that belong to no place in the picture: each knows something of the whole. What one of them holds shows when it is put into another picture.",
+    walk: "The generator knows a class as a list of numbers, too, its embedding c, and between two of these it finds its way just the same:",
+    edit: "An edit takes the picture’s latent x a part of the path back towards noise ε, and the generator walks the rest of it down again under another class (SDEdit):",
+    editEnd: "The noise hides small things first and large ones last, so t decides how much of the picture the other class has to put up with.",
+  },
+  compare: {
+    same: "All columns begin with the same noise ε and walk from t = 1 to t = 0 along the direction v that the network tells. They differ only in what is set above them, so every difference is due to that.",
+    samplers: "Euler takes the direction at the beginning of a step for all of it. Heun looks again at its end and takes the mean, which costs twice as much. The stochastic sampler adds fresh noise at each step and takes it away again:",
+    distance: "Distances are the root mean square of the differences of all n numbers of two latents, in units of the standard deviation s of the training pictures’ latents. Two pictures that have nothing to do with each other are about 1.4 apart:",
+    own: "The distance to a run’s own end tells when it has made up its mind: x̂0 arrives long before the state does.",
+  },
 };

@@ -1,0 +1,32 @@
+/** Pictures of this panel as PNG files, with the settings in them. */
+
+import { asMaetokError } from "../../errors.ts";
+import type { Picture } from "../../protocol.ts";
+import { toHash } from "../../state/link.ts";
+import { h, save } from "../../ui/dom.ts";
+import type { Notice } from "../../ui/notice.ts";
+import { words } from "../../words/index.ts";
+import type { Lab } from "../panel.ts";
+
+export interface Keep {
+  notice: Notice;
+  /** Begins the file's name: what was mixed. */
+  name: () => string;
+}
+
+/** A button that saves what `what` gives; nothing happens while that is nothing. */
+export function saveButton(lab: Lab, keep: Keep, label: string, what: () => { picture: Picture; name: string } | null | undefined): HTMLButtonElement {
+  const button = h("button", { type: "button", class: "quiet" }, label);
+  button.addEventListener("click", () => {
+    const made = what();
+    if (!made) return;
+    lab.client
+      .png(made.picture, JSON.stringify({ maetok: 1, model: lab.model.title, link: toHash(lab.store.get()) }))
+      .then((file) => {
+        save(file, `${keep.name()}-${made.name}.png`);
+        lab.say(words().shell.saved);
+      })
+      .catch((thrown: unknown) => keep.notice.show(asMaetokError(thrown)));
+  });
+  return button;
+}
