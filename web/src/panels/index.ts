@@ -17,5 +17,6 @@ export const PANELS: readonly PanelEntry[] = [
   { name: "generate", title: () => words().generate.tab, load: () => import("./generate/index.ts"), suits: (model) => model.classes.length > 0 },
   { name: "reconstruct", title: () => words().reconstruct.tab, load: () => import("./reconstruct/index.ts") },
   { name: "mix", title: () => words().mix.tab, load: () => import("./mix/index.ts") },
+  { name: "compare", title: () => words().compare.tab, load: () => import("./compare/index.ts"), suits: (model) => model.generates && model.classes.length > 0 },
   { name: "map", title: () => words().map.tab, load: () => import("./map/index.ts"), suits: (model) => model.map !== null },
 ];

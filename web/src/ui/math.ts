@@ -34,6 +34,11 @@ export function fraction(above: Term, below: Term): Element {
   return element("mfrac", atom(above), atom(below));
 }
 
+/** A square root. */
+export function root(...terms: Term[]): Element {
+  return element("msqrt", ...terms.map(atom));
+}
+
 /** Several terms where one is expected. */
 export function row(...terms: Term[]): Element {
   return element("mrow", ...terms.map(atom));

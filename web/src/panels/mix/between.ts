@@ -39,7 +39,7 @@ export class Between implements View {
     const { store, signal } = lab;
     const text = words().mix;
     this.#keep = { ...keep, name: () => this.#name };
-    this.#film = new Film(lab, { id: "between", keep: this.#keep, ends: () => [text.sideShort("a"), text.sideShort("b")], exact: (share) => this.#between(share) });
+    this.#film = new Film(lab, { id: "between", keep: this.#keep, ends: () => ["A", "B"], exact: (share) => this.#between(share) });
     this.#target = boundSegments("mix", "target", text.target, text.targets, store, signal);
     this.#target.element.hidden = !canGenerate(lab.model);
     const way = boundSegments("mix", "way", text.way, text.ways, store, signal);

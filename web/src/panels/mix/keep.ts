@@ -1,4 +1,4 @@
-/** Pictures of this panel as PNG files, with the settings in them. */
+/** Pictures of this panel and the comparison as PNG files, with the settings in them. */
 
 import { asMaetokError } from "../../errors.ts";
 import type { Picture } from "../../protocol.ts";
@@ -14,19 +14,23 @@ export interface Keep {
   name: () => string;
 }
 
+/** Saves a picture under a name. */
+export function keepPicture(lab: Lab, picture: Picture, name: string, notice: Notice): void {
+  lab.client
+    .png(picture, JSON.stringify({ maetok: 1, model: lab.model.title, link: toHash(lab.store.get()) }))
+    .then((file) => {
+      save(file, name);
+      lab.say(words().shell.saved);
+    })
+    .catch((thrown: unknown) => notice.show(asMaetokError(thrown)));
+}
+
 /** A button that saves what `what` gives; nothing happens while that is nothing. */
 export function saveButton(lab: Lab, keep: Keep, label: string, what: () => { picture: Picture; name: string } | null | undefined): HTMLButtonElement {
   const button = h("button", { type: "button", class: "quiet" }, label);
   button.addEventListener("click", () => {
     const made = what();
-    if (!made) return;
-    lab.client
-      .png(made.picture, JSON.stringify({ maetok: 1, model: lab.model.title, link: toHash(lab.store.get()) }))
-      .then((file) => {
-        save(file, `${keep.name()}-${made.name}.png`);
-        lab.say(words().shell.saved);
-      })
-      .catch((thrown: unknown) => keep.notice.show(asMaetokError(thrown)));
+    if (made) keepPicture(lab, made.picture, `${keep.name()}-${made.name}.png`, keep.notice);
   });
   return button;
 }

@@ -84,7 +84,9 @@ export class SourceCard {
       "section",
       { class: "source", "aria-label": text.side(side) },
       h("div", { class: "frame" }, this.#frame.canvas, h("span", { class: "side", "aria-hidden": "true" }, side.toUpperCase())),
-      h("div", { class: "source-controls" }, kinds.element, this.#ofSeed, this.#ofPicture),
+      kinds.element,
+      this.#ofSeed,
+      this.#ofPicture,
     );
     this.element.addEventListener("focusin", touched);
     this.element.addEventListener("pointerdown", touched);

@@ -32,7 +32,7 @@ export const explain: Words["explain"] = {
   mix: {
     between: "Die Latents z zweier Bilder sind Listen gleich vieler Zahlen. Zwischen ihnen liegt also ein gerader Weg, und bei jedem Anteil s davon malt der Decoder ein Bild:",
     circle: "Rauschen liegt nahe an einer Kugelfläche, und Latents ebenso: Der gerade Weg führt durch die Kugel und wird in der Mitte zu klein. Der Bogen bleibt außen; θ ist der Winkel zwischen beiden:",
-    tokens: "Ein Latent dieses Tokenizers ist eine Reihe von Token, die zu keinem Ort im Bild gehören: Jedes weiß etwas vom Ganzen. Was eines enthält, zeigt sich, wenn es in ein anderes Bild gesetzt wird.",
+    tokens: "Ein Latent dieses Tokenizers ist eine Reihe von Token, und nichts an seiner Form bindet ein Token an einen Ort im Bild: Wofür jedes zuständig ist, hat der Tokenizer selbst herausgefunden. Es zeigt sich, wenn eines in ein anderes Bild gesetzt wird.",
     walk: "Auch eine Klasse kennt der Generator als Liste von Zahlen, ihre Einbettung c, und zwischen zweien davon findet er sich ebenso zurecht:",
     edit: "Das Umarbeiten führt das Latent x des Bildes ein Stück weit zurück zum Rauschen ε, und der Generator geht den Rest unter einer anderen Klasse wieder hinab (SDEdit):",
     editEnd: "Das Rauschen verdeckt zuerst das Kleine und zuletzt das Große; t entscheidet also, wie viel vom Bild die andere Klasse hinnehmen muss.",

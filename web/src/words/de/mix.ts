@@ -20,7 +20,6 @@ export const mix: Words["mix"] = {
     edit: "Ein Bild löst sich im Rauschen auf, so weit es eingestellt ist, und aus dem Rest macht das Netz eine andere Klasse.",
   },
   side: (side) => `Bild ${side.toUpperCase()}`,
-  sideShort: (side) => side.toUpperCase(),
   kind: (side) => `Woher Bild ${side.toUpperCase()} kommt`,
   kinds: { seed: "Klasse und Seed", picture: "Ein Bild" },
   class: "Klasse",

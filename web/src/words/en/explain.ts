@@ -30,7 +30,7 @@ export const explain = {
   mix: {
     between: "The latents z of two pictures are lists of equally many numbers, so there is a straight way between them, and the decoder paints a picture at every share s of it:",
     circle: "Noise lies near a sphere, and so do latents: the straight way cuts through it and ends up too small in the middle. The round way stays outside; θ is the angle between the two:",
-    tokens: "A latent of this tokenizer is a row of tokens that belong to no place in the picture: each knows something of the whole. What one of them holds shows when it is put into another picture.",
+    tokens: "A latent of this tokenizer is a row of tokens, and nothing in its form ties a token to a place in the picture: what each takes care of, the tokenizer has worked out by itself. It shows when one is put into another picture.",
     walk: "The generator knows a class as a list of numbers, too, its embedding c, and between two of these it finds its way just the same:",
     edit: "An edit takes the picture’s latent x a part of the path back towards noise ε, and the generator walks the rest of it down again under another class (SDEdit):",
     editEnd: "The noise hides small things first and large ones last, so t decides how much of the picture the other class has to put up with.",

@@ -18,7 +18,6 @@ export const mix = {
     edit: "Dissolve a picture in noise, as far as you like, and let the network make another class of what is left.",
   },
   side: (side: string) => `Picture ${side.toUpperCase()}`,
-  sideShort: (side: string) => side.toUpperCase(),
   kind: (side: string) => `Where picture ${side.toUpperCase()} comes from`,
   kinds: { seed: "Class and seed", picture: "A picture" },
   class: "Class",
