@@ -12,7 +12,7 @@ import { rendered } from "../../src/words/text.ts";
 import { PageError, told } from "../../src/words/told.ts";
 
 /** Said the same way in both: names that the model or the worker brings, which the tables only pass on. */
-const SAME = ["generate.group", "generate.label", "machine.found", "reconstruct.notice"];
+const SAME = ["compare.samplers.euler", "compare.samplers.heun", "compare.samplers.sde", "generate.group", "generate.label", "machine.found", "reconstruct.notice"];
 
 /** Every text of a table by its path; a function is asked with the same values everywhere. */
 function texts(table: object, path = ""): Map<string, string> {

@@ -110,6 +110,7 @@ describe("presets", () => {
 
   it("begin with those of the samplers", () => {
     const { compare } = untouched();
+    expect(patchOf("steps").to).toBe("last");
     expect({ ...compare, ...patchOf("samplers") }).toEqual(compare);
   });
 });

@@ -92,6 +92,8 @@ export class Chart {
   #mark({ ctx, bbox, valToPos }: uPlot): void {
     const x = Math.round(valToPos(this.#time, "x", true));
     ctx.save();
+    // The last curve's dashes are still set.
+    ctx.setLineDash([]);
     ctx.strokeStyle = this.#ink("ink-now");
     ctx.lineWidth = 2 * devicePixelRatio;
     ctx.beginPath();

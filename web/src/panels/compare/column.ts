@@ -86,6 +86,6 @@ export class Column {
   /** In a few words, what is set. */
   summary(): string {
     const { sampler, steps, guidance } = settingsOf(this.#lab.store.get().compare, this.n);
-    return words().compare.summary(words().compare.samplerNames[sampler], number(steps), number(guidance, guidance % 1 ? 1 : 0));
+    return words().compare.summary(words().compare.samplers[sampler], number(steps), number(guidance, guidance % 1 ? 1 : 0));
   }
 }

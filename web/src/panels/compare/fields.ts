@@ -45,5 +45,5 @@ export const fields = {
   /** What is looked at: the time, the guess or the state, and from what distances are taken. */
   time: decimal(0, 0, 1, 2),
   view: choice("clean", ["clean", "state"]),
-  to: choice("first", ["first", "end"]),
+  to: choice("first", ["first", "last", "end"]),
 };

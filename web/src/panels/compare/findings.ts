@@ -13,10 +13,10 @@ export interface Finding {
   run: Trajectory;
 }
 
-/** `unit`: the standard deviation of the latents. */
-export function findings(columns: readonly Finding[], unit: number): HTMLElement {
+/** `from`: the column that differences are taken from; `unit`: the standard deviation of the latents. */
+export function findings(columns: readonly Finding[], from: Finding, unit: number): HTMLElement {
   const text = words().compare;
-  const first = columns[0]!.run;
+  const first = from.run;
   const rows: [string, (finding: Finding) => string][] = [
     [text.rowSettings, ({ summary }) => summary],
     [text.rowQuestions, ({ run }) => number(questions(run.request, run.clean.slice(0, -1).map(({ t }) => t)))],
@@ -29,7 +29,7 @@ export function findings(columns: readonly Finding[], unit: number): HTMLElement
   return h(
     "table",
     { class: "findings-table" },
-    h("caption", {}, text.findings),
+    h("caption", {}, text.findings(String(from.n))),
     h("thead", {}, h("tr", {}, h("td", {}), ...columns.map(({ n }) => h("th", { scope: "col" }, h("span", { class: `swatch ink-${n}`, "aria-hidden": "true" }), text.columnShort(String(n)))))),
     h("tbody", {}, ...rows.map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), ...columns.map((column) => h("td", {}, value(column)))))),
   );

@@ -151,7 +151,7 @@ class Compare implements Panel {
   }
 
   async #run(signal: AbortSignal, task: Task): Promise<string> {
-    const { store, model } = this.#lab;
+    const { store } = this.#lab;
     const shared = this.#class.chosen;
     if (!shared) throw new PageError("setting", words().generate.noClass, words().generate.noClassAdvice);
     if (!isValid(this.#seed)) throw new PageError("setting", words().generate.badSeed(this.#seed.value.trim().slice(0, 30)));
@@ -191,7 +191,6 @@ class Compare implements Panel {
     }
     this.#ran = ran;
     this.#key = key;
-    this.#table.replaceChildren(findings(ran.map(({ column, run, summary }) => ({ n: column.n, run, summary })), model.latentStd));
     this.#draw();
     this.#look();
     this.#show();
@@ -282,8 +281,10 @@ class Compare implements Panel {
     if (this.#ran.length === 0) return;
     const { view, to } = this.#lab.store.get().compare;
     const unit = this.#lab.model.latentStd;
-    const first = this.#ran[0]!.run;
-    for (const ran of this.#ran) ran.distances = to === "first" ? fromOther(ran.run, first, view, unit) : fromEnd(ran.run, view, unit);
+    const numbered = this.#ran.map(({ column, run, summary }) => ({ n: column.n, run, summary }));
+    const from = (to === "last" ? numbered.at(-1) : numbered[0])!;
+    this.#table.replaceChildren(findings(numbered, from, unit));
+    for (const ran of this.#ran) ran.distances = to === "end" ? fromEnd(ran.run, view, unit) : fromOther(ran.run, from.run, view, unit);
     const { times, columns } = aligned(this.#ran.map(({ distances }) => distances));
     const text = words().compare;
     this.#chart.show({ times, columns: this.#ran.map(({ column }, i) => ({ n: column.n, values: columns[i]! })) }, text.chart(text.views[view], text.tos[to]));
@@ -298,7 +299,7 @@ class Compare implements Panel {
       ...this.#ran.map(({ column, distances, summary }) => {
         const value = distanceAt(distances, time);
         const { n } = column;
-        return h("li", {}, h("span", { class: `swatch ink-${n}`, "aria-hidden": "true" }), `${text.column(String(n))}, ${summary}: `, h("strong", {}, value === null ? text.unknown : text.deviations(number(value, 3))));
+        return h("li", {}, h("span", { class: `swatch ink-${n}`, "aria-hidden": "true" }), `${text.column(String(n))}, ${summary}: `, ...(value === null ? [text.unknown] : [h("strong", {}, number(value, 3)), ` ${text.deviations}`]));
       }),
     );
   }

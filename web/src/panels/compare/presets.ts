@@ -20,7 +20,8 @@ export type PresetName = keyof typeof PRESETS;
 /** All that a preset sets, as one change. */
 export function patchOf(name: PresetName): Partial<Compare> {
   const columns: readonly Partial<ColumnSettings>[] = PRESETS[name];
-  const patch: Record<string, unknown> = { columns: String(columns.length) };
+  // Of steps the finest is what the others come near to.
+  const patch: Record<string, unknown> = { columns: String(columns.length), to: name === "steps" ? "last" : "first" };
   columns.forEach((column, i) => {
     for (const [key, value] of Object.entries({ ...USUAL, ...column })) patch[`${key}${i + 1}`] = value;
   });

@@ -40,7 +40,7 @@ export const explain: Words["explain"] = {
   compare: {
     same: "Alle Spalten beginnen mit demselben Rauschen ε und gehen von t = 1 nach t = 0 in die Richtung v, die das Netz angibt. Sie unterscheiden sich nur in dem, was über ihnen eingestellt ist; jeder Unterschied kommt also daher.",
     samplers: "Euler nimmt die Richtung am Anfang eines Schrittes für den ganzen. Heun sieht an dessen Ende noch einmal nach und nimmt das Mittel, was das Doppelte kostet. Der stochastische Sampler gibt bei jedem Schritt neues Rauschen dazu und nimmt es wieder weg:",
-    distance: "Abstände sind das quadratische Mittel der Unterschiede aller n Zahlen zweier Latents, gemessen in der Standardabweichung s der Latents der Trainingsbilder. Zwei Bilder, die nichts miteinander zu tun haben, liegen etwa 1,4 auseinander:",
+    distance: "Abstände sind das quadratische Mittel der Unterschiede aller n Zahlen zweier Latents, gemessen in der Standardabweichung s der Latents der Trainingsbilder. Zwei Bilder, die nichts miteinander zu tun haben, liegen etwa 1 bis 1,4 auseinander:",
     own: "Der Abstand zum eigenen Ende sagt, wann ein Lauf sich entschieden hat: x̂0 ist lange vor dem Zustand am Ziel.",
   },
 };

@@ -38,7 +38,7 @@ export const explain = {
   compare: {
     same: "All columns begin with the same noise ε and walk from t = 1 to t = 0 along the direction v that the network tells. They differ only in what is set above them, so every difference is due to that.",
     samplers: "Euler takes the direction at the beginning of a step for all of it. Heun looks again at its end and takes the mean, which costs twice as much. The stochastic sampler adds fresh noise at each step and takes it away again:",
-    distance: "Distances are the root mean square of the differences of all n numbers of two latents, in units of the standard deviation s of the training pictures’ latents. Two pictures that have nothing to do with each other are about 1.4 apart:",
+    distance: "Distances are the root mean square of the differences of all n numbers of two latents, in units of the standard deviation s of the training pictures’ latents. Two pictures that have nothing to do with each other are about 1 to 1.4 apart:",
     own: "The distance to a run’s own end tells when it has made up its mind: x̂0 arrives long before the state does.",
   },
 };
