@@ -123,6 +123,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the comparison in %s", (nam
       });
     });
     for (const count of colours) expect(count).toBeGreaterThan(50);
+    await canvas.scrollIntoView();
     const over = (await (await page.$(".chart .u-over"))!.boundingBox())!;
     await page.mouse.click(over.x + over.width * 0.25, over.y + over.height / 2);
     await studio!.reads("output[for=compare-time]", /^t = 0\.7[45]$/);

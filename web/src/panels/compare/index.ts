@@ -309,7 +309,7 @@ class Compare implements Panel {
     const ran = this.#ran.find(({ column }) => column.n === n);
     if (!ran) return;
     const { class: name, seed, sampler, steps, guidance } = ran.run.request;
-    keepPicture(this.#lab, frame.picture, `compare-${n}-${name}-seed${seed}-${sampler}-${steps}steps-guidance${guidance}.png`, this.#work.notice);
+    keepPicture(this.#lab, "compare", frame.picture, `compare-${n}-${name}-seed${seed}-${sampler}-${steps}steps-guidance${guidance}.png`, this.#work.notice);
   }
 
   #fail(thrown: unknown): void {

@@ -155,7 +155,7 @@ export class Tokenizers {
       {},
       h("div", { class: "frame" }, frame.canvas),
       h("figcaption", {}, h("strong", {}, title), h("ul", { class: "hint" }, ...facts.map((fact) => h("li", {}, fact)))),
-      h("button", { type: "button", class: "quiet", onclick: () => keepPicture(this.#lab, picture, file, this.#work.notice) }, words().mix.savePicture),
+      h("button", { type: "button", class: "quiet", onclick: () => keepPicture(this.#lab, "compare", picture, file, this.#work.notice) }, words().mix.savePicture),
     );
   }
 }

@@ -47,13 +47,13 @@ class Mix implements Panel {
     const { store, signal, model } = lab;
     const text = words().mix;
     this.#ends = new Ends(lab);
-    this.#work = new Work(text.go, lab.say, () => this.#go());
+    this.#work = new Work(text.go, lab.say, () => void this.#go().then(() => this.#reveal()));
     const { notice } = this.#work;
     const refuse = (thrown: unknown) => notice.show(asMaetokError(thrown));
     const card = (side: Side) => new SourceCard(lab, side, refuse, () => (this.#touched = side));
     this.#cards = { a: card("a"), b: card("b") };
     const keep = { notice };
-    this.#views = { between: new Between(lab, keep), tokens: new Tokens(lab, keep), walk: new Walk(lab, keep, refuse), edit: new Edit(lab, keep, refuse, () => this.#go()) };
+    this.#views = { between: new Between(lab, keep), tokens: new Tokens(lab, keep), walk: new Walk(lab, keep, refuse), edit: new Edit(lab, keep, refuse, () => void this.#go()) };
     const modes = boundSegments("mix", "mode", text.mode, text.modes, store, signal, false);
     if (!canGenerate(model)) for (const mode of ["walk", "edit"] as const) modes.allow(mode, false);
     bind(this.#steps, "mix", "steps", store, signal);
@@ -87,7 +87,7 @@ class Mix implements Panel {
     );
     this.element.addEventListener("keydown", (event) => {
       // As in a form: Enter in a field does what the button does.
-      if (event.key === "Enter" && event.target instanceof HTMLInputElement && event.target.matches("[type=text], [type=number]")) this.#go();
+      if (event.key === "Enter" && event.target instanceof HTMLInputElement && event.target.matches("[type=text], [type=number]")) this.#work.go.click();
     });
     store.subscribe((state, before) => this.#show(state.mix.mode !== before.mix.mode ? before.mix.mode : null), signal);
     this.#show(null);
@@ -113,10 +113,16 @@ class Mix implements Panel {
     return canGenerate(this.#lab.model) || mode === "tokens" ? mode : "between";
   }
 
-  #go(): void {
+  /** On a phone the button stands at the foot of the window, and what it made would stay below it. */
+  #reveal(): void {
+    const { element } = this.#views[this.#mode];
+    if (this.#done.has(this.#mode) && window.matchMedia("(max-width: 44rem)").matches) element.scrollIntoView({ block: "nearest" });
+  }
+
+  #go(): Promise<void> {
     const mode = this.#mode;
     const view = this.#views[mode];
-    void this.#work.run(async (signal, task) => {
+    return this.#work.run(async (signal, task) => {
       const { badSteps, badGuidance } = words().mix;
       if (!isValid(this.#steps)) throw new PageError("setting", badSteps(this.#steps.value));
       if (!isValid(this.#guidance)) throw new PageError("setting", badGuidance(this.#guidance.value));
@@ -152,7 +158,7 @@ class Mix implements Panel {
       this.#work.tell("");
     }
     for (const [mode, { controls, element }] of Object.entries(this.#views)) {
-      controls.hidden = mode !== shown;
+      controls.hidden = mode !== shown || !controls.hasChildNodes();
       element.parentElement!.hidden = mode !== shown;
     }
     const { sides, label } = this.#views[shown];

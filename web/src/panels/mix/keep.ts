@@ -2,7 +2,8 @@
 
 import { asMaetokError } from "../../errors.ts";
 import type { Picture } from "../../protocol.ts";
-import { toHash } from "../../state/link.ts";
+import type { Fields } from "../../state/schema.ts";
+import { PARTS } from "../../state/state.ts";
 import { h, save } from "../../ui/dom.ts";
 import type { Notice } from "../../ui/notice.ts";
 import { words } from "../../words/index.ts";
@@ -14,10 +15,17 @@ export interface Keep {
   name: () => string;
 }
 
-/** Saves a picture under a name. */
-export function keepPicture(lab: Lab, picture: Picture, name: string, notice: Notice): void {
+/** `{"maetok": 1, "model": "Toon, 128 pixels", "mix": {"mode": "walk", …}}`: the settings as their fields print them. */
+function recipe(lab: Lab, panel: "mix" | "compare"): string {
+  const values = lab.store.get()[panel] as Record<string, unknown>;
+  const settings = Object.entries(PARTS[panel] as Fields).map(([name, field]) => [name, field.print(values[name])]);
+  return JSON.stringify({ maetok: 1, model: lab.model.title, [panel]: Object.fromEntries(settings) });
+}
+
+/** Saves a picture of the panel under a name. */
+export function keepPicture(lab: Lab, panel: "mix" | "compare", picture: Picture, name: string, notice: Notice): void {
   lab.client
-    .png(picture, JSON.stringify({ maetok: 1, model: lab.model.title, link: toHash(lab.store.get()) }))
+    .png(picture, recipe(lab, panel))
     .then((file) => {
       save(file, name);
       lab.say(words().shell.saved);
@@ -30,7 +38,7 @@ export function saveButton(lab: Lab, keep: Keep, label: string, what: () => { pi
   const button = h("button", { type: "button", class: "quiet" }, label);
   button.addEventListener("click", () => {
     const made = what();
-    if (made) keepPicture(lab, made.picture, `${keep.name()}-${made.name}.png`, keep.notice);
+    if (made) keepPicture(lab, "mix", made.picture, `${keep.name()}-${made.name}.png`, keep.notice);
   });
   return button;
 }
