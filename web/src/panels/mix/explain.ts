@@ -11,7 +11,8 @@ export function explainMix(): HTMLElement {
   return explain(
     title,
     [text.between, formula("z", "=", "(", "1", "−", "s", ")", z("A"), "+", "s", z("B"))],
-    [text.circle, formula("z", "=", fraction(sine("(1 − s) θ"), sine("θ")), z("A"), "+", fraction(sine("s θ"), sine("θ")), z("B"))],
+    // Short ones, for phones.
+    [text.circle, formula("z", "=", "α", z("A"), "+", "β", z("B"), ","), formula("α", "=", fraction(sine("(1 − s) θ"), sine("θ")), ","), formula("β", "=", fraction(sine("s θ"), sine("θ")))],
     text.tokens,
     [text.walk, formula("c", "=", "(", "1", "−", "s", ")", sub("c", "A"), "+", "s", sub("c", "B"))],
     [text.edit, formula(sub("x", "t"), "=", "(", "1", "−", "t", ")", "x", "+", "t", "ε"), text.editEnd],

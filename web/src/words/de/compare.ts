@@ -43,7 +43,7 @@ export const compare: Words["compare"] = {
   guessAt: (t) => `Schätzung bei t = ${t}`,
   stateAt: (t) => `Zustand bei t = ${t}`,
   finished: "Fertig",
-  saveColumn: (n) => `Das Bild von Spalte ${n} speichern`,
+  saveColumn: (n) => `Bild speichern, Spalte ${n}`,
   summary: (sampler, steps, guidance) => `${sampler}, ${steps} Schritte, Guidance ${guidance}`,
   findings: (n) => `Was es gekostet hat, und wie weit die fertigen Bilder von Spalte ${n} entfernt sind`,
   rowSettings: "Einstellungen",

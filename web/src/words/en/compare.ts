@@ -42,7 +42,7 @@ export const compare = {
   guessAt: (t: string) => `Guess at t = ${t}`,
   stateAt: (t: string) => `State at t = ${t}`,
   finished: "Finished",
-  saveColumn: (n: string) => `Save the picture of column ${n}`,
+  saveColumn: (n: string) => `Save picture, column ${n}`,
   summary: (sampler: string, steps: string, guidance: string) => `${sampler}, ${steps} steps, guidance ${guidance}`,
   findings: (n: string) => `What it took, and how far the finished pictures are from column ${n}`,
   rowSettings: "Settings",
