@@ -173,10 +173,10 @@ describe.each<BrowserName>(["chromium", "firefox"])("mixing in %s", (name) => {
     await same(ofA, A);
     // By keys: the first and the third.
     await page.focus(".cell input");
-    await page.keyboard.press("Space");
+    await page.keyboard.press(" ");
     await page.keyboard.press("ArrowRight");
     await page.keyboard.press("ArrowRight");
-    await page.keyboard.press("Space");
+    await page.keyboard.press(" ");
     expect((await count())[0]).toBe(2);
     expect(await page.evaluate(() => document.activeElement!.getAttribute("aria-label"))).toMatch(/^Token 3, \d\.\d\d standard deviations apart$/);
     await studio!.until(() => location.hash.includes("mix.tokens=0%2C2"));
