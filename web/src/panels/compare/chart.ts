@@ -13,6 +13,13 @@ const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3]];
 
 const FONT = "12px system-ui, sans-serif";
 
+/** Digits after the point that tell the marks of an axis apart. */
+function digits(ticks: readonly number[]): number {
+  const step = (ticks[1] ?? 1) - (ticks[0] ?? 0);
+  const isWhole = (value: number) => Math.abs(value - Math.round(value)) < 1e-6;
+  return [0, 1, 2, 3].find((count) => isWhole(step * 10 ** count)) ?? 4;
+}
+
 export interface Curves {
   /** Rising. */
   times: number[];
@@ -57,7 +64,7 @@ export class Chart {
         scales: { x: { time: false, dir: -1, range: [0, 1] }, y: { range: (_, __, most) => [0, Math.max(most * 1.08, 0.01)] } },
         axes: [
           { ...axis, label: axisTime, labelSize: 20, size: 34, values: (_, ticks) => ticks.map((tick) => number(tick, 1)) },
-          { ...axis, label: axisDistance, labelSize: 20, size: 44, values: (_, ticks) => ticks.map((tick) => number(tick, ticks.at(-1)! < 0.1 ? 3 : ticks.at(-1)! < 1 ? 2 : 1)) },
+          { ...axis, label: axisDistance, labelSize: 20, size: 48, values: (_, ticks) => ticks.map((tick) => number(tick, digits(ticks))) },
         ],
         series: [{}, ...columns.map(({ n }) => ({ stroke: () => this.#ink(`ink-${n}`), width: 2, dash: DASHES[n - 1]!, spanGaps: true, points: { show: false } }))],
         hooks: { draw: [(plot) => this.#mark(plot)] },

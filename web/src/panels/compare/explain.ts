@@ -11,7 +11,7 @@ export function explainCompare(): HTMLElement {
     title,
     text.same,
     [text.samplers, formula("x", "←", "x", "−", "Δt", "u", "+", root("w", "Δt"), "ε", ","), formula("u", "=", "v", "−", fraction("w", "2"), sub("∇", "x"), "log", "p")],
-    [text.distance, formula("d", "(", "a", ",", "b", ")", "=", fraction("1", "s"), root(squares))],
+    [text.distance, formula("d", row("(", "a", ",", "b", ")"), "=", fraction("1", "s"), root(squares))],
     [text.own, formula(sub(hat("x"), "0"), "=", sub("x", "t"), "−", "t", "v")],
     [`${source} `, paper("Ma et al. 2024, SiT", "2401.08740", "2"), "; ", paper("Karras et al. 2022, EDM", "2206.00364", "3"), "; ", paper("Chen et al. 2025, MAETok", "2502.03444", "4"), "."],
   );

@@ -57,6 +57,7 @@ class Compare implements Panel {
   /** What can be said once all have ended. */
   readonly #analysis: HTMLElement;
   readonly #decode: Latest<null>;
+  readonly #paint: Latest<null>;
   /** Pictures of latents that have been looked at. */
   readonly #pictures = new WeakMap<Latents, Picture>();
   #ran: Ran[] = [];
@@ -70,6 +71,7 @@ class Compare implements Panel {
     const { notice } = this.#work;
     const refuse = (error: PageError) => notice.show(error);
     this.#decode = new Latest(() => this.#decodeShown());
+    this.#paint = new Latest(() => this.#paintShown());
     this.#class = new ClassSelect({ part: "compare", name: "class", id: "compare-class", classes: model.classes, usual: model.classes[0]!, store, signal, refuse });
     bind(this.#seed, "compare", "seed", store, signal);
     const dice = h("button", { type: "button", class: "dice", title: words().generate.dice, "aria-label": words().generate.dice }, "⚄");
@@ -201,6 +203,8 @@ class Compare implements Panel {
   #settle(): void {
     this.#show();
     this.#put();
+    // On a phone the pictures would stay below the window.
+    if (this.#ran.length > 0 && window.matchMedia("(max-width: 44rem)").matches) this.#figures.scrollIntoView({ block: "nearest" });
   }
 
   #used(): Column[] {
@@ -251,16 +255,26 @@ class Compare implements Panel {
     if (this.#points().some(({ point }) => !this.#pictures.has(point.latents))) void this.#decode.ask(null);
   }
 
+  /** Captions at once; the pictures as fast as they can be painted. */
   #put(): void {
-    const { view } = this.#lab.store.get().compare;
-    const text = words().compare;
+    for (const { ran, point } of this.#points()) if (this.#pictures.has(point.latents)) ran.column.caption.textContent = this.#captionOf(point);
+    void this.#paint.ask(null);
+  }
+
+  /** A picture at a time, so that a slider that is drawn is never kept waiting. */
+  async #paintShown(): Promise<void> {
     for (const { ran, point } of this.#points()) {
       const picture = this.#pictures.get(point.latents);
-      if (!picture) continue;
-      const caption = point.t === 0 ? text.finished : view === "clean" ? text.guessAt(number(point.t, 2)) : text.stateAt(number(point.t, 2));
-      ran.column.frame.show(picture, `${text.column(String(ran.column.n))}: ${caption}`);
-      ran.column.caption.textContent = caption;
+      if (!picture || ran.column.frame.picture === picture) continue;
+      ran.column.frame.show(picture, `${words().compare.column(String(ran.column.n))}: ${this.#captionOf(point)}`);
+      await new Promise((resolve) => setTimeout(resolve));
     }
+  }
+
+  #captionOf({ t }: Point): string {
+    const text = words().compare;
+    if (t === 0) return text.finished;
+    return this.#lab.store.get().compare.view === "clean" ? text.guessAt(number(t, 2)) : text.stateAt(number(t, 2));
   }
 
   async #decodeShown(): Promise<void> {

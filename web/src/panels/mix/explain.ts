@@ -7,12 +7,11 @@ import { words } from "../../words/index.ts";
 export function explainMix(): HTMLElement {
   const { title, source, mix: text } = words().explain;
   const z = (side: string) => sub("z", side);
-  const sine = (angle: string) => row("sin", "(", angle, ")");
   return explain(
     title,
     [text.between, formula("z", "=", "(", "1", "−", "s", ")", z("A"), "+", "s", z("B"))],
     // Short ones, for phones.
-    [text.circle, formula("z", "=", "α", z("A"), "+", "β", z("B"), ","), formula("α", "=", fraction(sine("(1 − s) θ"), sine("θ")), ","), formula("β", "=", fraction(sine("s θ"), sine("θ")))],
+    [text.circle, formula("z", "=", "α", z("A"), "+", "β", z("B"), ","), formula("α", "=", fraction(row("sin", "(", "1", "−", "s", ")", "θ"), row("sin", "θ")), ","), formula("β", "=", fraction(row("sin", "s", "θ"), row("sin", "θ")))],
     text.tokens,
     [text.walk, formula("c", "=", "(", "1", "−", "s", ")", sub("c", "A"), "+", "s", sub("c", "B"))],
     [text.edit, formula(sub("x", "t"), "=", "(", "1", "−", "t", ")", "x", "+", "t", "ε"), text.editEnd],
