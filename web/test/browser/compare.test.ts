@@ -244,6 +244,8 @@ describe("looks of the comparison", () => {
   beforeAll(async () => {
     mkdirSync(SHOTS, { recursive: true });
     server = await TestServer.start();
+    const models = ["toon-128/manifest.json", "toon-128/manifest.json?again"].map((manifest, i) => ({ name: String(i), title: ["Toon, 128 pixels", "The same once more"][i], manifest }));
+    server.instead.push({ path: /\/models\/index\.json$/, status: 200, type: "application/json", body: JSON.stringify(models) });
     browser = await launch("chromium", folder);
   });
   afterAll(async () => {
@@ -277,6 +279,11 @@ describe("looks of the comparison", () => {
       await run();
       await shot("steps");
     }
+    await page.$eval("input[name=compare-what][value=tokenizers]", (input) => (input as HTMLInputElement).click());
+    await studio.reads(".about-models", /2/);
+    await page.click(".compare-tokenizers .primary");
+    await studio.appears(".compare-tokenizers .primary:not([hidden])");
+    await shot("tokenizers");
     await studio.close();
   });
 });

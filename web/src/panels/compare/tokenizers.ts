@@ -68,7 +68,7 @@ export class Tokenizers {
       "div",
       { class: "settings", hidden: true },
       h("div", { class: "setting", hidden: samples.length === 0 }, h("label", { for: "compare-sample" }, words().mix.sample), this.#sample),
-      h("div", { class: "drop" }, input, h("label", { for: "compare-file", class: "button" }, words().reconstruct.choose), h("p", { class: "hint" }, words().reconstruct.orDrop)),
+      h("div", { class: "choose" }, input, h("label", { for: "compare-file", class: "button" }, words().reconstruct.choose), h("p", { class: "hint" }, words().reconstruct.orDrop)),
     );
     this.#work.element.hidden = true;
     this.element = h("div", { class: "compare-tokenizers" }, this.#about, this.#choose, this.#work.element, this.#results);
