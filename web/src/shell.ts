@@ -105,7 +105,7 @@ export class Shell {
    */
   async take(file: File): Promise<void> {
     const reading = await readSettings(this.#outside.client, file);
-    if (reading.kind === "recipe" && this.#places.has("generate")) return this.#restore(reading.recipe, file.name);
+    if (reading.kind === "recipe" && this.#places.has(reading.recipe.panel)) return this.#restore(reading.recipe, file.name);
     if (reading.kind === "picture" && reading.spoilt) {
       const { spoilt, spoiltAdvice } = words().share;
       this.#outside.notice.show(new PageError("picture", spoilt(file.name), spoiltAdvice));
@@ -118,14 +118,16 @@ export class Shell {
   }
 
   /** The settings out of a picture, and the panel they are of. */
-  async #restore({ model, settings, bad }: Recipe, name: string): Promise<void> {
-    const { restored, partly, partlyAdvice, otherModel, otherModelAdvice } = words().share;
+  async #restore({ model, panel, settings, bad }: Recipe, name: string): Promise<void> {
+    const { restored, restoredHere, partly, partlyAdvice, otherModel, otherModelAdvice } = words().share;
     const { notice } = this.#outside;
     const state = this.store.get();
-    this.store.load({ ...state, panel: "generate", generate: { ...settings, live: state.generate.live } });
+    this.store.load({ ...state, panel, [panel]: { ...state[panel], ...settings } });
     if (bad.length > 0) notice.show(new PageError("setting", partly(name, bad.slice(0, MOST_NAMES).join(", ")), partlyAdvice));
     else if (model && model !== this.#lab!.model.title) notice.show(new PageError("setting", otherModel(name, model), otherModelAdvice));
-    (await this.#load(this.#places.get("generate")!))?.tell?.(restored(name));
+    const shown = await this.#load(this.#places.get(panel)!);
+    if (shown?.tell) shown.tell(restored(name));
+    else this.#outside.say(restoredHere(name));
   }
 
   /** Shows the panel the store names, or the first that this model has. */

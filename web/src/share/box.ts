@@ -50,7 +50,7 @@ export class ShareBox {
     const numbers = [
       button(text.latents, text.latentsTitle, async (film) => save(await lab.client.npy(finalLatents(film, await this.#size())), fileName(film.settings, "-latent.npy"))),
       button(text.run, text.runTitle, async (film) => save(await lab.client.npy(trajectory(film, "state", await this.#size())), fileName(film.settings, "-run.npy"))),
-      button(text.tensors, text.tensorsTitle, async (film) => save(await safetensors(lab.client, film, await this.#size(), writeRecipe(lab.model.title, film.settings)), fileName(film.settings, "-run.safetensors"))),
+      button(text.tensors, text.tensorsTitle, async (film) => save(await safetensors(lab.client, film, await this.#size(), writeRecipe(lab.model.title, "generate", film.settings)), fileName(film.settings, "-run.safetensors"))),
     ];
     this.#buttons = [film, ...numbers];
     this.#task = new Task(say, film);

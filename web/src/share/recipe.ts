@@ -1,37 +1,34 @@
 /**
- * The settings of a run as the text inside a PNG file, and the way back. Written and checked by the fields of
- * `panels/generate/fields.ts`, as links are: whoever wrote it, what is read is a value of its field or left out.
+ * The settings of a panel as the text inside a PNG file, and the way back. Written and checked by the fields of
+ * `panels/<name>/fields.ts`, as links are: whoever wrote it, what is read is a value of its field or left out.
  */
 
-import { read as readFields } from "../state/schema.ts";
-import { PARTS, type Settings } from "../state/state.ts";
-
-type Run = Settings["generate"];
+import { type Fields, read as readFields } from "../state/schema.ts";
+import { PANEL_NAMES, type PanelName, PARTS, type Settings } from "../state/state.ts";
 
 /** Of the form described here. */
 const FORMAT = 1;
 
 /** Part of the page rather than of a picture. */
-const NOT_KEPT = "live";
+const NOT_KEPT: { readonly [P in PanelName]?: readonly string[] } = { generate: ["live"] };
 
 /** A title is repeated to people, so not all of a stranger's. */
 const LONGEST_TITLE = 80;
 
-export interface Recipe {
+export interface Recipe<P extends PanelName = PanelName> {
   /** The title of the model it was made with. */
   model: string;
-  settings: Run;
+  panel: P;
+  settings: Partial<Settings[P]>;
   /** Names of settings that could not be used. Names of ours only. */
   bad: string[];
 }
 
 /** `{"maetok": 1, "model": "Toon, 128 pixels", "generate": {"class": "lorelei", "seed": "7", …}}` */
-export function write(model: string, settings: Run): string {
-  const generate: Record<string, string> = {};
-  for (const [name, field] of Object.entries(PARTS.generate)) {
-    if (name !== NOT_KEPT) generate[name] = (field.print as (value: unknown) => string)(settings[name as keyof Run]);
-  }
-  return JSON.stringify({ maetok: FORMAT, model, generate });
+export function write<P extends PanelName>(model: string, panel: P, settings: Settings[P]): string {
+  const values = settings as Record<string, unknown>;
+  const kept = fieldsOf(panel).map(([name, field]) => [name, field.print(values[name])]);
+  return JSON.stringify({ maetok: FORMAT, model, [panel]: Object.fromEntries(kept) });
 }
 
 /** Null: not what `write` writes. */
@@ -42,17 +39,26 @@ export function read(text: string): Recipe | null {
   } catch {
     return null;
   }
-  if (!isObject(found) || found.maetok !== FORMAT || !isObject(found.generate)) return null;
+  if (!isObject(found) || found.maetok !== FORMAT) return null;
+  const panel = PANEL_NAMES.find((name) => isObject((found as Record<string, unknown>)[name]));
+  if (!panel) return null;
+  const values = found[panel] as Record<string, unknown>;
   const params = new URLSearchParams();
   const bad: string[] = [];
-  for (const name of Object.keys(PARTS.generate)) {
-    if (name === NOT_KEPT || !Object.hasOwn(found.generate, name)) continue;
-    const value = found.generate[name];
-    if (typeof value === "string") params.set(`generate.${name}`, value);
-    else bad.push(`generate.${name}`);
+  for (const [name] of fieldsOf(panel)) {
+    if (!Object.hasOwn(values, name)) continue;
+    const value = values[name];
+    if (typeof value === "string") params.set(`${panel}.${name}`, value);
+    else bad.push(`${panel}.${name}`);
   }
-  const settings = readFields(PARTS.generate, "generate", params, bad);
-  return { model: typeof found.model === "string" ? found.model.slice(0, LONGEST_TITLE) : "", settings, bad };
+  const settings = readFields(PARTS[panel] as Fields, panel, params, bad) as Partial<Settings[PanelName]>;
+  const kept = Object.entries(settings).filter(([name]) => !NOT_KEPT[panel]?.includes(name));
+  return { model: typeof found.model === "string" ? found.model.slice(0, LONGEST_TITLE) : "", panel, settings: Object.fromEntries(kept), bad };
+}
+
+/** The fields of a panel that belong to a picture. */
+function fieldsOf(panel: PanelName): [string, Fields[string]][] {
+  return Object.entries(PARTS[panel] as Fields).filter(([name]) => !NOT_KEPT[panel]?.includes(name));
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

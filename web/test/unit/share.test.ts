@@ -12,7 +12,7 @@ import { command, quoted } from "../../src/share/command.ts";
 import { thin } from "../../src/share/gif.ts";
 import { fileName, slug } from "../../src/share/names.ts";
 import { read, write } from "../../src/share/recipe.ts";
-import { untouched } from "../../src/state/state.ts";
+import { PANEL_NAMES, untouched } from "../../src/state/state.ts";
 import { random, someState, someText } from "./random.ts";
 
 const settings = { ...untouched().generate, class: "lorelei", seed: "7" };
@@ -48,9 +48,11 @@ describe("settings inside a picture", () => {
   it("are read as they were written", () => {
     const next = random(7);
     for (let i = 0; i < 300; i++) {
-      const { generate } = someState(next);
-      const { settings, bad, model } = read(write("A model", generate))!;
-      expect({ settings: { ...settings, live: generate.live }, bad, model }).toEqual({ settings: generate, bad: [], model: "A model" });
+      const state = someState(next);
+      for (const panel of PANEL_NAMES) {
+        const { live: _, ...kept } = state[panel] as { live?: boolean };
+        expect(read(write("A model", panel, state[panel]))).toEqual({ settings: kept, bad: [], model: "A model", panel });
+      }
     }
   });
 
@@ -60,15 +62,16 @@ describe("settings inside a picture", () => {
       const wild = i % 2 ? someText(next) : JSON.stringify({ maetok: 1, model: someText(next), generate: { class: someText(next), seed: someText(next), steps: 3, low: someText(next), [someText(next)]: someText(next) } });
       const found = read(wild);
       if (!found) continue;
-      expect(read(write(found.model, found.settings))!.settings).toEqual(found.settings);
+      expect(read(write(found.model, "generate", { ...settings, ...found.settings } as typeof settings))!.settings).toEqual(found.settings);
       expect(found.bad.every((name) => /^generate\.[a-z]+$/.test(name))).toBe(true);
     }
     for (const none of ["", "null", "1", '"x"', "[]", "{}", '{"maetok":1}', '{"maetok":"1","generate":{}}', '{"maetok":1,"generate":[]}', "{".repeat(99999)]) expect(read(none), none.slice(0, 40)).toBeNull();
   });
 
   it("do not switch the live mode on, nor name what is not theirs", () => {
-    expect(JSON.parse(write("m", { ...settings, live: true })).generate).not.toHaveProperty("live");
-    expect(read('{"maetok":1,"generate":{"live":"yes","__proto__":{"seed":"5"},"toString":"x"}}')).toEqual({ model: "", settings: untouched().generate, bad: [] });
+    expect(JSON.parse(write("m", "generate", { ...settings, live: true })).generate).not.toHaveProperty("live");
+    const { live: _, ...kept } = untouched().generate;
+    expect(read('{"maetok":1,"generate":{"live":"yes","__proto__":{"seed":"5"},"toString":"x"}}')).toEqual({ model: "", panel: "generate", settings: kept, bad: [] });
   });
 });
 

@@ -402,7 +402,7 @@ class Generate implements Panel {
     const settings = this.#view.at === null ? film.settings : only(film, this.#view.at);
     const kind = moment && this.#kinds()[0] === "state" ? "-state" : "";
     try {
-      const text = writeRecipe(this.#lab.model.title, settings);
+      const text = writeRecipe(this.#lab.model.title, "generate", settings);
       save(await this.#lab.client.png(picture, text), fileName(settings, `${moment ? `-step${moment.index}` : ""}${kind}.png`));
       this.#lab.say(words().shell.saved);
     } catch (thrown) {

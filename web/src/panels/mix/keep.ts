@@ -2,8 +2,7 @@
 
 import { asMaetokError } from "../../errors.ts";
 import type { Picture } from "../../protocol.ts";
-import type { Fields } from "../../state/schema.ts";
-import { PARTS } from "../../state/state.ts";
+import { write as writeRecipe } from "../../share/recipe.ts";
 import { h, save } from "../../ui/dom.ts";
 import type { Notice } from "../../ui/notice.ts";
 import { words } from "../../words/index.ts";
@@ -15,17 +14,10 @@ export interface Keep {
   name: () => string;
 }
 
-/** `{"maetok": 1, "model": "Toon, 128 pixels", "mix": {"mode": "walk", …}}`: the settings as their fields print them. */
-function recipe(lab: Lab, panel: "mix" | "compare"): string {
-  const values = lab.store.get()[panel] as Record<string, unknown>;
-  const settings = Object.entries(PARTS[panel] as Fields).map(([name, field]) => [name, field.print(values[name])]);
-  return JSON.stringify({ maetok: 1, model: lab.model.title, [panel]: Object.fromEntries(settings) });
-}
-
 /** Saves a picture of the panel under a name. */
 export function keepPicture(lab: Lab, panel: "mix" | "compare", picture: Picture, name: string, notice: Notice): void {
   lab.client
-    .png(picture, recipe(lab, panel))
+    .png(picture, writeRecipe(lab.model.title, panel, lab.store.get()[panel]))
     .then((file) => {
       save(file, name);
       lab.say(words().shell.saved);

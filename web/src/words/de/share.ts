@@ -22,6 +22,7 @@ export const share: Words["share"] = {
   tensors: "Alle Schritte als .safetensors",
   tensorsTitle: "Zustände, Schätzungen und Zeiten aller Schritte mit den Einstellungen",
   numbersHint: "In den Einheiten des Tokenizers; bei mehreren Bildern ist das Bild eine Dimension nach dem Schritt.",
+  restoredHere: (file) => `Die Einstellungen aus „${file}“ sind übernommen.`,
   restored: (file) => `Die Einstellungen aus „${file}“ sind gesetzt. „Bild erzeugen“ zeigt das Bild wieder.`,
   spoilt: (file) => `Die Einstellungen in „${file}“ sind nicht lesbar.`,
   spoiltAdvice: "Die Datei wurde als gewöhnliches Bild genommen.",
