@@ -19,6 +19,9 @@ export const explain: Words["explain"] = {
   reconstruct: {
     code: "Der Encoder E macht aus dem Bild x L Token zu je C Zahlen, das Latent z. Der Decoder D malt allein daraus ein Bild:",
     mask: "Im Training war ein Teil des Bildes vor dem Encoder verborgen, etwa jedes zweite Feld, und musste dennoch wiedergefunden werden. So kann sich kein Token mit einer Ecke begnügen: Jedes muss etwas vom Ganzen wissen.",
+    hide: "Felder, die hier verborgen werden, bleiben es auf dieselbe Weise: Der Encoder bekommt nur die übrigen, an ihren Plätzen, und seine Token müssen damit auskommen.",
+    edit: "Ein weggelassenes Token erhält für alle seine Zahlen das Mittel μ der Latents des Trainings, und Rauschen wird in deren Standardabweichung σ gemessen. Ist z₋ᵢ das Latent ohne Token i, so ist dessen Wirkung der mittlere (⟨ ⟩) Unterschied aller Farbwerte:",
+    error: "Die Fehlerkarte zeigt den Unterschied der Helligkeit mit seinem Vorzeichen, von −255 bis 255.",
     psnr: "Wie nah sich beide in ihren Farbwerten von 0 bis 1 sind, sagt der mittlere quadratische Fehler (MSE) in Dezibel:",
     ssim: "SSIM vergleicht stattdessen Helligkeit, Kontrast und Struktur in kleinen Fenstern; 1 ist dasselbe Bild.",
   },

@@ -17,6 +17,9 @@ export const explain = {
   reconstruct: {
     code: "The encoder E turns the picture x into L tokens of C numbers each, the latent z. The decoder D paints a picture from these alone:",
     mask: "In training, a part of the picture was hidden from the encoder, about every second patch, and had to be recovered all the same. So no token can be content with one corner: each must know something of the whole.",
+    hide: "Patches hidden here stay hidden from this encoder in the same way: it is given the others, in the places they have, and its tokens must do with them.",
+    edit: "A token that is left out gets the mean μ of the training set's latents for all its numbers, and noise is measured by their standard deviation σ. With z₋ᵢ for the latent without token i, the effect of the token is the mean (⟨ ⟩) difference of all colour values:",
+    error: "The error map shows the difference in brightness with its sign, from −255 to 255.",
     psnr: "How close the two are in their colour values, from 0 to 1, is told by the mean squared error (MSE) on the scale of decibels:",
     ssim: "SSIM compares brightness, contrast and structure in small windows instead; 1 is the same picture.",
   },
