@@ -157,6 +157,7 @@ class Reconstruct implements Panel {
     return {
       began: () => {
         const abort = new AbortController();
+        this.#pictures.element.setAttribute("aria-busy", "true");
         timer = setTimeout(() => {
           shown = true;
           this.#passing.begin(words().shell.task.compute).addEventListener("abort", () => abort.abort(), { once: true });
@@ -165,6 +166,7 @@ class Reconstruct implements Panel {
       },
       ended: () => {
         clearTimeout(timer);
+        this.#pictures.element.removeAttribute("aria-busy");
         if (shown) this.#passing.end();
         shown = false;
       },

@@ -91,14 +91,13 @@ export class Pictures {
     this.#drawWipe();
     const { square, notices } = shot.opened;
     const score = (name: string, value: string, meaning: string) => h("div", {}, h("dt", {}, name), h("dd", {}, h("strong", {}, value), h("span", { class: "hint" }, meaning)));
-    const decibels = `${Number.isFinite(shot.psnr) ? number(shot.psnr, 1) : "∞"} dB`;
+    const decibels = `${Number.isFinite(shot.psnr) ? number(shot.psnr, 2) : "∞"} dB`;
     const likeness = number(shot.ssim, 3);
     this.#scores.replaceChildren(
       score(text.psnr, decibels, text.psnrMeaning),
       score(text.ssim, likeness, text.ssimMeaning),
       score(text.size, text.numbers(number(shot.latents.length)), text.sizeMeaning(number(square.width * square.height * 3), duration(shot.encoding + shot.decoding))),
     );
-    this.#scores.dataset.psnr = String(shot.psnr);
     const changes = changesOf(shot, this.#lab.store.get().reconstruct.noise);
     this.#changes.textContent = changes.length > 0 ? text.changed(changes.join(", ")) : "";
     this.#changes.parentElement!.hidden = changes.length === 0;
