@@ -33,9 +33,18 @@ export class Cropper {
       "section",
       { class: "tool crop", "aria-labelledby": "crop-title" },
       h("h3", { id: "crop-title" }, text.title),
-      this.#canvas,
+      h(
+        "div",
+        { class: "cropping" },
+        this.#canvas,
+        h(
+          "div",
+          { class: "controls" },
+          h("div", { class: "setting" }, h("label", { for: "crop-size" }, text.size), h("div", { class: "joined" }, this.#size, this.#value)),
+          h("div", { class: "buttons" }, this.#reset),
+        ),
+      ),
       h("p", { class: "hint", id: "crop-help" }, text.help),
-      h("div", { class: "setting" }, h("label", { for: "crop-size" }, text.size), h("div", { class: "joined" }, this.#size, this.#value, this.#reset)),
     );
     this.#size.addEventListener("input", () => this.#set(resized(this.#crop(), (this.#size.valueAsNumber / 100) * middle(this.#opened!).side, this.#opened!)));
     this.#canvas.addEventListener("keydown", (event) => this.#key(event));

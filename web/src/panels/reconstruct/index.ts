@@ -69,7 +69,12 @@ class Reconstruct implements Panel {
     this.#live = new Live(lab, { shown: (shot, before) => this.#show(shot, before), failed: (error) => this.#fail(error), ...this.#bar() });
     const { imageSize, classes } = lab.model;
     const groups = [...new Set(classes.map((entry) => entry.group).filter(Boolean))].map(words().generate.group);
-    this.#result = h("div", { class: "result", hidden: true }, this.#pictures.element, h("div", { class: "tools" }, this.#cropper.element, this.#brush.element, this.#tokens.element, this.#keep.element));
+    this.#result = h(
+      "div",
+      { class: "result", hidden: true },
+      h("div", { class: "bench" }, this.#pictures.element, h("div", { class: "tools" }, this.#cropper.element, this.#brush.element, this.#tokens.element)),
+      this.#keep.element,
+    );
     this.element = h(
       "section",
       { class: "card", "aria-labelledby": "reconstruct-title" },

@@ -25,7 +25,8 @@ export class Pictures {
   readonly #slider = h("input", { type: "range", min: 0, max: 100, step: 1, "aria-label": words().reconstruct.view.wipeSlider });
   readonly #pixel = h("p", { class: "hint pixel", "aria-live": "polite" });
   readonly #scores = h("dl", { class: "scores" });
-  readonly #changes = h("p", { class: "changes", hidden: true });
+  readonly #changes = h("p", { class: "changes" });
+  readonly #reset: HTMLButtonElement;
   readonly #notices = h("ul", { class: "hint notices" });
   readonly element: HTMLElement;
   #shot: Shot | null = null;
@@ -37,6 +38,7 @@ export class Pictures {
     const text = words().reconstruct;
     this.#error = new SignedMap(signal);
     const { canvas: errorCanvas } = this.#error.frame;
+    this.#reset = h("button", { type: "button", class: "quiet", onclick: reset }, text.reset);
     const pixels = h("input", { type: "checkbox" });
     const button = (frame: Frame, suffix: string, label: string) => h("button", { type: "button", class: "quiet", onclick: () => frame.picture && save(frame.picture, suffix) }, label);
     this.#views = new Segments("reconstruct-view", text.view.label, [["picture", text.reconstruction], ["wipe", text.view.wipe], ["error", text.view.error]], (view) => store.set({ reconstruct: { view } }));
@@ -52,7 +54,7 @@ export class Pictures {
       ),
       h("div", { class: "below" }, this.#slider, this.#error.legend.element, this.#pixel),
       task,
-      h("div", { class: "findings" }, this.#scores, h("div", { class: "altered" }, this.#changes, h("button", { type: "button", class: "quiet reset", onclick: reset }, text.reset)), this.#notices),
+      h("div", { class: "findings" }, this.#scores, h("div", { class: "altered" }, this.#changes, this.#reset), this.#notices),
       h(
         "div",
         { class: "buttons" },
@@ -99,9 +101,10 @@ export class Pictures {
       score(text.size, text.numbers(number(shot.latents.length)), text.sizeMeaning(number(square.width * square.height * 3), duration(shot.encoding + shot.decoding))),
     );
     const changes = changesOf(shot, this.#lab.store.get().reconstruct.noise);
-    this.#changes.textContent = changes.length > 0 ? text.changed(changes.join(", ")) : "";
-    this.#changes.parentElement!.hidden = changes.length === 0;
-    this.#changes.hidden = false;
+    this.#changes.textContent = changes.length > 0 ? text.changed(changes.join(", ")) : text.unchanged;
+    // Always there: what comes and goes above a slider would push it from under the finger.
+    this.#changes.parentElement!.classList.toggle("altering", changes.length > 0);
+    this.#reset.disabled = changes.length === 0;
     this.#notices.replaceChildren(...notices.map((notice) => h("li", {}, text.notice(notice))));
     return text.said(decibels, likeness);
   }

@@ -38,6 +38,7 @@ export class Tokens {
   readonly #task: Task;
   readonly #list = h("ol", { class: "ranking" });
   readonly #stale = h("p", { class: "hint", hidden: true }, words().reconstruct.effect.stale);
+  readonly #effect: HTMLElement;
   readonly element: HTMLElement;
   #shot: Shot | null = null;
   /** The place whose token is looked at. */
@@ -60,23 +61,26 @@ export class Tokens {
     this.#rank = button(effect.rank, () => void this.#sweep());
     this.#task = new Task(lab.say, this.#rank);
     const setting = (id: string, label: string, term: string, control: HTMLElement, hint: string) => h("div", { class: "setting" }, h("label", { for: id }, label, " ", h("span", { class: "term" }, term)), control, h("p", { class: "hint" }, hint));
+    this.#effect = h(
+      "div",
+      { class: "effect none" },
+      h("figure", {}, h("div", { class: "frame" }, this.#map.frame.canvas), this.#caption, this.#map.legend.element, this.#saveMap),
+      h("div", { class: "sweep" }, this.#rank, this.#task.element, this.#list, this.#stale),
+    );
     this.element = h(
       "section",
       { class: "tool latent", "aria-labelledby": "latent-title" },
       h("h3", { id: "latent-title" }, text.title),
       h("p", { class: "hint", id: "heat-help" }, text.intro),
       this.#heat.element,
-      h("div", { class: "buttons" }, this.#toggle, button(text.shuffle, () => store.set({ reconstruct: { order: anySeed() } })), this.#restore),
+      h("div", { class: "buttons" }, this.#toggle),
+      h("h4", {}, effect.title),
+      h("p", { class: "hint" }, effect.intro),
+      this.#effect,
+      h("h4", {}, text.change),
+      h("div", { class: "buttons" }, button(text.shuffle, () => store.set({ reconstruct: { order: anySeed() } })), this.#restore),
       setting("keep", text.keep, text.keepTerm, h("div", { class: "joined" }, this.#keep, this.#keepValue), text.keepHint),
       setting("latent-noise", text.noise, text.noiseTerm, h("div", { class: "joined" }, this.#noise, this.#noiseValue, dice), text.noiseHint),
-      h("h3", {}, effect.title),
-      h("p", { class: "hint" }, effect.intro),
-      h(
-        "div",
-        { class: "effect" },
-        h("figure", {}, h("div", { class: "frame" }, this.#map.frame.canvas), this.#caption, this.#map.legend.element, this.#saveMap),
-        h("div", { class: "sweep" }, this.#rank, this.#task.element, this.#stale, this.#list),
-      ),
     );
     bind(this.#noise, "reconstruct", "noise", store, signal);
     this.#keep.addEventListener("input", () => {
@@ -85,7 +89,6 @@ export class Tokens {
       store.set({ reconstruct: { keep: keep === Number(this.#keep.max) ? ALL : keep } });
     });
     store.subscribe(() => this.#turn(), signal);
-    this.#map.legend.element.hidden = this.#saveMap.hidden = true;
     this.#turn();
   }
 
@@ -96,8 +99,8 @@ export class Tokens {
     this.#place = Math.min(this.#place, shot.form.tokens - 1);
     this.#heat.show(shot.edited, shot.form);
     this.#heat.choose(this.#place);
-    this.#stale.hidden = this.#list.childElementCount === 0;
-    this.#list.classList.toggle("stale", !this.#stale.hidden);
+    this.#stale.classList.remove("fresh");
+    this.#list.classList.add("stale");
     this.#turn();
     void this.#showEffect();
   }
@@ -148,7 +151,7 @@ export class Tokens {
     const text = words().reconstruct.effect;
     const token = this.#token(this.#place);
     this.#map.show(this.#shot.picture, effect.picture, text.map(token));
-    this.#map.legend.element.hidden = this.#saveMap.hidden = false;
+    this.#effect.classList.remove("none");
     this.#caption.textContent = this.#shot.edited.dropped[this.#place] ? text.none(token) : text.caption(token, number(effect.size, 1));
   }
 
@@ -177,7 +180,8 @@ export class Tokens {
     const text = words().reconstruct.effect;
     const most = Math.max(...effects.map(({ size }) => size), 1e-6);
     this.#list.classList.remove("stale");
-    this.#stale.hidden = true;
+    this.#stale.hidden = false;
+    this.#stale.classList.add("fresh");
     this.#list.replaceChildren(
       ...effects.map(({ place, size }) => {
         const value = number(size, 1);

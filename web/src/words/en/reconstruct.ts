@@ -61,6 +61,7 @@ export const reconstruct = {
     blue: "blue",
     save: "Save error map as PNG",
   },
+  unchanged: "The plain reconstruction: nothing is hidden or changed.",
   /** What keeps it from being the plain reconstruction. */
   changed: (changes: string) => `Not the plain reconstruction: ${changes}.`,
   changes: {
@@ -118,6 +119,7 @@ export const reconstruct = {
     droppedCell: (token: string) => `Token ${token}: left out, so all its numbers are the training mean.`,
     leaveOut: (token: string) => `Leave out token ${token}`,
     putBack: (token: string) => `Put back token ${token}`,
+    change: "Change the latent",
     shuffle: "Shuffle the tokens",
     restore: "Restore their order",
     keep: "Keep only the first tokens",
@@ -136,8 +138,8 @@ export const reconstruct = {
     map: (token: string) => `Map of what becomes brighter and darker without token ${token}`,
     caption: (token: string, size: string) => `Without token ${token}: brighter (red), darker (blue); ${size} of 255 on average`,
     none: (token: string) => `Token ${token} is left out already: nothing changes.`,
-    save: "Save this map as PNG",
-    rank: "Rank all tokens by effect",
+    save: "Save map as PNG",
+    rank: "Rank all tokens",
     ranking: "Leaving out one token after the other…",
     ranked: (done: string, of: string) => `${done} of ${of} tokens measured`,
     said: (token: string) => `Ranked: token ${token} changes the picture most.`,
