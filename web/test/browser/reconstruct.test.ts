@@ -159,8 +159,15 @@ describe.each<BrowserName>(["chromium", "firefox"])("the reconstruction in %s", 
     expect(saved).toBe("lorelei-latent.npy");
     const { shape, values } = readNpy(bytes);
     expect(shape).toEqual([16, 16]);
-    const manifest = JSON.parse(readFileSync(join(MODEL, "manifest.json"), "utf8")) as { latents: { mean: number; std: number } };
-    const { mean, std } = manifest.latents;
+    const encoded = join(folder, "cli.npy");
+    execFileSync(CLI, ["encode", ONE, "--device", "cpu", "--model", MODEL, "--out", encoded], { stdio: "ignore" });
+    const native = readNpy(readFileSync(encoded));
+    expect(native.shape).toEqual(shape);
+    const worst = Math.max(...values.map((value, i) => Math.abs(value - native.values[i]!)));
+    console.log(`${name}: PSNR ${await bench.psnr()} dB on the page, ${scores.psnr} dB from the command line; latents differ by at most ${worst}`);
+    expect(worst).toBeLessThan(2e-3);
+    const manifest = JSON.parse(readFileSync(join(MODEL, "manifest.json"), "utf8")) as { latent_mean: number; latent_std: number };
+    const { latent_mean: mean, latent_std: std } = manifest;
     await bench.page.focus(".heat");
     await bench.page.keyboard.press("ArrowRight");
     await bench.page.keyboard.press("ArrowDown");
@@ -366,7 +373,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the reconstruction in %s", 
     await bench.fill("#mask-share", "40");
     await bench.keys(".heat", "ArrowDown", " ");
     await bench.fill("#latent-noise", "0.25");
-    const sent = await bench.look();
+    const sent = [await bench.studio.text(".changes"), await bench.psnr(), await bench.look()];
     await bench.studio.until(() => location.hash.includes("noise=0.25"));
     const hash = await bench.hash();
     await bench.studio.close();
@@ -376,7 +383,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the reconstruction in %s", 
     expectSentence(asking);
     expect(asking).toMatch(/not the picture: choose one/);
     await bench.take(ONE);
-    expect(await bench.look()).toBe(sent);
+    expect([await bench.studio.text(".changes"), await bench.psnr(), await bench.look()]).toEqual(sent);
     expect(await bench.page.$eval(".asking", (sentence) => (sentence as HTMLElement).hidden)).toBe(true);
     await bench.studio.close();
 

@@ -18,7 +18,6 @@ export class Brush {
   readonly #share = h("input", { id: "mask-share", type: "range", min: 0, max: 100, step: 1 });
   readonly #value = h("output", { for: "mask-share" });
   readonly #where = h("p", { class: "hint where", "aria-live": "polite" });
-  readonly #cells: Cells;
   readonly element: HTMLElement;
   #side = 0;
   #at: Cell | null = null;
@@ -50,7 +49,7 @@ export class Brush {
       h("label", { class: "toggle finger" }, finger, text.finger),
       this.#where,
     );
-    this.#cells = new Cells(this.veil, {
+    new Cells(this.veil, {
       grid: () => [this.#side, this.#side],
       at: (x, y) => evenly(x, y, this.#side, this.#side),
       moved: (cell) => this.#move(cell),
@@ -84,7 +83,7 @@ export class Brush {
     if (mask[patch] === this.#making) return;
     mask[patch] = this.#making;
     this.#want(mask);
-    if (this.#cells.focused) this.#tell();
+    this.#tell();
   }
 
   #want(mask: Bits): void {
