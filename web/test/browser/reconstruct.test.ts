@@ -373,7 +373,8 @@ describe.each<BrowserName>(["chromium", "firefox"])("the reconstruction in %s", 
     await bench.fill("#mask-share", "40");
     await bench.keys(".heat", "ArrowDown", " ");
     await bench.fill("#latent-noise", "0.25");
-    const sent = [await bench.studio.text(".changes"), await bench.psnr(), await bench.look()];
+    // Firefox changes what is read from a canvas a little, in each context otherwise: the saved files are compared.
+    const sent = [await bench.studio.text(".changes"), await bench.studio.text(".scores strong"), await bench.pixels()];
     await bench.studio.until(() => location.hash.includes("noise=0.25"));
     const hash = await bench.hash();
     await bench.studio.close();
@@ -383,7 +384,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the reconstruction in %s", 
     expectSentence(asking);
     expect(asking).toMatch(/not the picture: choose one/);
     await bench.take(ONE);
-    expect([await bench.studio.text(".changes"), await bench.psnr(), await bench.look()]).toEqual(sent);
+    expect([await bench.studio.text(".changes"), await bench.studio.text(".scores strong"), await bench.pixels()]).toEqual(sent);
     expect(await bench.page.$eval(".asking", (sentence) => (sentence as HTMLElement).hidden)).toBe(true);
     await bench.studio.close();
 

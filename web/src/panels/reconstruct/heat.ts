@@ -18,7 +18,7 @@ const LEAST = 4;
 const MOST = 22;
 
 /** Labels nearer than this, in CSS pixels, would touch. */
-const APART = 13;
+const APART = { down: 13, across: 18 };
 
 export interface Wishes {
   /** The place that is pointed at or walked to. */
@@ -149,9 +149,9 @@ export class HeatMap {
   #labels(context: CanvasRenderingContext2D, cell: number): void {
     const { edited, form } = this.#shown!;
     context.textAlign = "right";
-    every(form.tokens, this.#rowHeight, (place) => context.fillText(String(edited.order[place]! + 1), LEFT - 6, TOP + (place + 0.5) * this.#rowHeight));
+    every(form.tokens, this.#rowHeight, APART.down, (place) => context.fillText(String(edited.order[place]! + 1), LEFT - 6, TOP + (place + 0.5) * this.#rowHeight));
     context.textAlign = "center";
-    every(form.channels, cell, (channel) => context.fillText(String(channel + 1), LEFT + (channel + 0.5) * cell, TOP / 2));
+    every(form.channels, cell, APART.across, (channel) => context.fillText(String(channel + 1), LEFT + (channel + 0.5) * cell, TOP / 2));
   }
 
   #marks(context: CanvasRenderingContext2D, cell: number, width: number, ink: string): void {
@@ -168,7 +168,7 @@ export class HeatMap {
 }
 
 /** Each of so many, or as few of them as there is room for, evenly. */
-function every(count: number, apart: number, draw: (index: number) => void): void {
-  const step = [1, 2, 4, 8, 16, 32, 64, 128].find((step) => step * apart >= APART) ?? 256;
+function every(count: number, size: number, apart: number, draw: (index: number) => void): void {
+  const step = [1, 2, 4, 8, 16, 32, 64, 128].find((step) => step * size >= apart) ?? 256;
   for (let index = 0; index < count; index += step) draw(index);
 }
