@@ -40,7 +40,13 @@ export class Pictures {
     const { canvas: errorCanvas } = this.#error.frame;
     this.#reset = h("button", { type: "button", class: "quiet", onclick: reset }, text.reset);
     const pixels = h("input", { type: "checkbox" });
-    const button = (frame: Frame, suffix: string, label: string) => h("button", { type: "button", class: "quiet", onclick: () => frame.picture && save(frame.picture, suffix) }, label);
+    const button = (of: () => Picture | null, suffix: string, label: string) => {
+      const press = () => {
+        const picture = of();
+        if (picture) save(picture, suffix);
+      };
+      return h("button", { type: "button", class: "quiet", onclick: press }, label);
+    };
     this.#views = new Segments("reconstruct-view", text.view.label, [["picture", text.reconstruction], ["wipe", text.view.wipe], ["error", text.view.error]], (view) => store.set({ reconstruct: { view } }));
     this.element = h(
       "div",
@@ -58,9 +64,9 @@ export class Pictures {
       h(
         "div",
         { class: "buttons" },
-        button(this.#after, "reconstruction", text.saveReconstruction),
-        button(this.#before, "original", text.saveOriginal),
-        button(this.#error.frame, "error", text.error.save),
+        button(() => this.#after.picture, "reconstruction", text.saveReconstruction),
+        button(() => this.#before.picture, "original", text.saveOriginal),
+        button(() => this.#error.picture(), "error", text.error.save),
         h("label", { class: "toggle" }, pixels, words().shell.pixels),
       ),
     );
@@ -114,6 +120,7 @@ export class Pictures {
     const text = words().reconstruct;
     this.#views.choose(view);
     this.#after.canvas.hidden = view !== "picture";
+    this.#error.active = view === "error";
     this.#wipe.hidden = this.#slider.hidden = view !== "wipe";
     this.#error.frame.canvas.hidden = this.#error.legend.element.hidden = this.#pixel.hidden = view !== "error";
     this.#caption.textContent = { picture: text.reconstruction, wipe: text.view.wiped, error: text.error.caption }[view];

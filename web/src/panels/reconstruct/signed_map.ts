@@ -10,21 +10,36 @@ import { Legend } from "./legend.ts";
 export class SignedMap {
   readonly frame = new Frame(words().shell.noPicture);
   readonly legend = new Legend();
-  #map: { values: Float32Array; width: number; label: string } | null = null;
+  #active = true;
+  #map: { a: Picture; b: Picture; label: string } | null = null;
 
   constructor(signal: AbortSignal) {
     darkness().addEventListener("change", () => this.#draw(), { signal });
   }
 
+  /** Whether anybody looks at it: nothing is drawn for nobody. */
+  set active(active: boolean) {
+    this.#active = active;
+    if (active) this.#draw();
+  }
+
   /** How `b` differs from `a`. */
   show(a: Picture, b: Picture, label: string): void {
-    this.#map = { values: brighter(a, b), width: a.width, label };
-    this.#draw();
+    this.#map = { a, b, label };
+    if (this.#active) this.#draw();
+  }
+
+  /** The map as a picture, looked at or not. */
+  picture(): Picture | null {
+    if (!this.#active) this.#draw();
+    return this.frame.picture;
   }
 
   #draw(): void {
     if (!this.#map) return;
-    const { values, width, label } = this.#map;
+    const { a, b, label } = this.#map;
+    const { width } = a;
+    const values = brighter(a, b);
     const range = rangeOf(values);
     this.frame.show(painted(values, width, range), label);
     this.legend.show(range, words().reconstruct.error.unit);

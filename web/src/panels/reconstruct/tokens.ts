@@ -15,6 +15,9 @@ import { HeatMap } from "./heat.ts";
 import type { Shot } from "./live.ts";
 import { SignedMap } from "./signed_map.ts";
 
+/** What a token changes is shown this long after the last change of the latent, in milliseconds. */
+const QUIET = 120;
+
 export interface Wishes {
   save: (picture: Picture, suffix: string) => void;
   fail: (error: MaetokError) => void;
@@ -44,6 +47,7 @@ export class Tokens {
   /** The place whose token is looked at. */
   #place = 0;
   #ranking = false;
+  #soon: ReturnType<typeof setTimeout> | undefined;
 
   constructor(lab: Lab, wishes: Wishes) {
     this.#lab = lab;
@@ -57,7 +61,10 @@ export class Tokens {
     const dice = h("button", { type: "button", class: "dice", title: text.noiseDice, "aria-label": text.noiseDice, onclick: () => store.set({ reconstruct: { noiseSeed: anySeed() } }) }, "⚄");
     this.#restore = button(text.restore, () => store.set({ reconstruct: { order: "0" } }));
     this.#toggle.addEventListener("click", () => this.#drop(this.#place));
-    this.#saveMap = button(effect.save, () => this.#map.frame.picture && this.#wishes.save(this.#map.frame.picture, `token-${this.#token(this.#place)}`));
+    this.#saveMap = button(effect.save, () => {
+      const picture = this.#map.picture();
+      if (picture) this.#wishes.save(picture, `token-${this.#token(this.#place)}`);
+    });
     this.#rank = button(effect.rank, () => void this.#sweep());
     this.#task = new Task(lab.say, this.#rank);
     const setting = (id: string, label: string, term: string, control: HTMLElement, hint: string) => h("div", { class: "setting" }, h("label", { for: id }, label, " ", h("span", { class: "term" }, term)), control, h("p", { class: "hint" }, hint));
@@ -102,7 +109,9 @@ export class Tokens {
     this.#stale.classList.remove("fresh");
     this.#list.classList.add("stale");
     this.#turn();
-    void this.#showEffect();
+    // While a slider is drawn the picture comes first.
+    clearTimeout(this.#soon);
+    this.#soon = setTimeout(() => void this.#showEffect(), QUIET);
   }
 
   heatmap(): HTMLCanvasElement {
@@ -188,7 +197,7 @@ export class Tokens {
         const token = this.#token(place);
         const look = () => this.#look(place);
         const bar = h("meter", { min: 0, max: most, value: size, "aria-hidden": "true" });
-        const button = h("button", { type: "button", class: "rank", "aria-label": text.entry(token, value), onclick: look, onfocus: look, onpointerenter: look }, h("span", { class: "name" }, text.token(token)), bar, h("span", { class: "size" }, value));
+        const button = h("button", { type: "button", class: "rank", onclick: look, onfocus: look, onpointerenter: look }, h("span", { class: "name" }, text.token(token)), bar, h("span", { class: "size" }, value), h("span", { class: "visually-hidden" }, ` ${text.average}`));
         button.dataset.place = String(place);
         return h("li", {}, button);
       }),

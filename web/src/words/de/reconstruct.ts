@@ -149,7 +149,7 @@ export const reconstruct: Words["reconstruct"] = {
     changed: "Das Latent hat sich inzwischen geändert: noch einmal ordnen.",
     stale: "Vor der letzten Änderung gemessen: für die Zahlen von jetzt noch einmal ordnen.",
     token: (token) => `Nr. ${token}`,
-    entry: (token, size) => `Token ${token}: verändert das Bild im Mittel um ${size} von 255`,
+    average: "von 255 im Mittel",
   },
   keep: {
     title: "Mitnehmen",

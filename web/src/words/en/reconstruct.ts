@@ -146,7 +146,7 @@ export const reconstruct = {
     changed: "The latent changed meanwhile: rank again.",
     stale: "Measured before the last change: rank again for numbers of now.",
     token: (token: string) => `No. ${token}`,
-    entry: (token: string, size: string) => `Token ${token}: changes the picture by ${size} of 255 on average`,
+    average: "of 255 on average",
   },
   keep: {
     title: "Take it with you",
