@@ -28,7 +28,7 @@ export class Cropper {
   constructor(lab: Lab) {
     this.#lab = lab;
     const text = words().reconstruct.crop;
-    this.#reset = h("button", { type: "button", class: "quiet", onclick: () => this.#set(middle(this.#opened!)) }, text.reset);
+    this.#reset = h("button", { type: "button", class: "quiet", onclick: () => this.#opened && this.#set(middle(this.#opened)) }, text.reset);
     this.element = h(
       "section",
       { class: "tool crop", "aria-labelledby": "crop-title" },
@@ -141,7 +141,7 @@ export class Cropper {
     const size: Size = this.#opened;
     this.#size.value = String(Math.round((100 * side) / middle(size).side));
     this.#value.textContent = `${number(side)} px`;
-    this.#reset.disabled = asNumbers({ x, y, side }, size).length === 0;
+    this.#reset.setAttribute("aria-disabled", String(asNumbers({ x, y, side }, size).length === 0));
     this.#canvas.setAttribute("aria-label", words().reconstruct.crop.frame(number(side), `${number(x)}, ${number(y)}`));
   }
 }

@@ -181,7 +181,6 @@ class Reconstruct implements Panel {
   /** Takes back whatever keeps this from being the plain reconstruction; the square stays. */
   #reset(): void {
     this.#lab.store.set({ reconstruct: { share: 0, brush: "", keep: ALL, drop: "", order: "0", noise: 0 } });
-    this.#source.input.focus();
   }
 
   async #save(picture: Picture, suffix: string): Promise<void> {

@@ -110,7 +110,8 @@ export class Pictures {
     this.#changes.textContent = changes.length > 0 ? text.changed(changes.join(", ")) : text.unchanged;
     // Always there: what comes and goes above a slider would push it from under the finger.
     this.#changes.parentElement!.classList.toggle("altering", changes.length > 0);
-    this.#reset.disabled = changes.length === 0;
+    // Not `disabled`, which would take the focus away from who has just pressed it.
+    this.#reset.setAttribute("aria-disabled", String(changes.length === 0));
     this.#notices.replaceChildren(...notices.map((notice) => h("li", {}, text.notice(notice))));
     return text.said(decibels, likeness);
   }

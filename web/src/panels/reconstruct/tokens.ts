@@ -126,7 +126,7 @@ export class Tokens {
     this.#keep.value = String(Math.min(keep, tokens));
     this.#keepValue.textContent = text.kept(number(Math.min(keep, tokens)), number(tokens));
     this.#noiseValue.textContent = `${number(noise, 2)} σ`;
-    this.#restore.disabled = order === "0";
+    this.#restore.setAttribute("aria-disabled", String(order === "0"));
     if (!this.#shot) return;
     const dropped = parseBits(this.#lab.store.get().reconstruct.drop, tokens)[this.#place] === 1;
     this.#toggle.setAttribute("aria-pressed", String(dropped));
