@@ -1,5 +1,6 @@
 /** One of a few words, chosen from a row. Radio buttons underneath, so that arrow keys and labels work by themselves. */
 
+import "../style/segments.css";
 import type { Field, Fields } from "../state/schema.ts";
 import { PARTS, type PanelName, type Patch, type Settings } from "../state/state.ts";
 import type { Store } from "../state/store.ts";

@@ -127,20 +127,20 @@ describe.each<BrowserName>(["chromium", "firefox"])("generating in %s", (name) =
     await studio!.fill("#scrubber", "2");
     expect(await studio!.text(".caption")).toBe("Guess at step 3 of 12, with 83 % noise left");
     const guess = await studio!.look();
-    await page.click("input[name=preview][value=state]");
+    await page.click("input[name=generate-preview][value=state]");
     await studio!.until(() => /^The state after step 3 of 12/.test(document.querySelector(".caption")!.textContent!) && !document.querySelector(".film canvas.blank"));
     await studio!.developed();
     expect(await studio!.look()).not.toBe(guess);
     await studio!.until((first) => (document.querySelector(".film canvas") as HTMLCanvasElement).toDataURL() !== first, [guesses[0]!]);
     const state = await studio!.look();
-    await page.click("input[name=preview][value=both]");
+    await page.click("input[name=generate-preview][value=both]");
     await studio!.reads(".caption", /^Step 3 of 12: the guess with 83 % noise left, and the state after it$/);
-    expect(await studio!.look(".pair figure:first-child canvas")).toBe(guess);
-    expect(await studio!.look(".pair figure:last-child canvas")).toBe(state);
+    expect(await studio!.look(".shown figure:first-child canvas")).toBe(guess);
+    expect(await studio!.look(".shown figure:last-child canvas")).toBe(state);
     // The finished picture is one, whatever is shown of a step; the state after the last step is nearly it.
     await studio!.fill("#scrubber", "12");
     expect(await studio!.text(".caption")).toBe("The finished picture");
-    expect(await page.$$eval(".pair figure", (figures) => figures.filter((figure) => figure.checkVisibility()).length)).toBe(1);
+    expect(await page.$$eval(".shown figure", (figures) => figures.filter((figure) => figure.checkVisibility()).length)).toBe(1);
   });
 
   it("plays a run again, and goes through its film with keys, without computing anything", async () => {
@@ -342,7 +342,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("generating in %s", (name) =
     await studio!.fill("#seed", "50");
     await again();
     for (const at of ["0", "3", "6", "9", "10"]) await studio!.fill("#scrubber", at);
-    await page.click("input[name=preview][value=state]");
+    await page.click("input[name=generate-preview][value=state]");
     await studio!.developed();
     const late = await page.evaluate(() => (globalThis as { late?: number[] }).late!);
     const longest = Math.max(0, ...late);
@@ -392,7 +392,7 @@ describe("looks of the panel", () => {
     await page.evaluate(() => Promise.all([...document.images].map((image) => image.decode().catch(() => {}))));
     for (const seed of ["1", "2", "3"]) await studio.generate({ seed });
     await page.click("#live");
-    await page.click("input[name=preview][value=both]");
+    await page.click("input[name=generate-preview][value=both]");
     await studio.fill("#scrubber", "6");
     await studio.developed();
     await shot("film");

@@ -65,7 +65,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the map in %s", (name) => {
     await studio!.appears(".world .plot, .card > .alert p");
     expect(await studio!.alerts()).toEqual([]);
   };
-  const chosen = () => studio!.text(".readout .chosen");
+  const chosen = () => studio!.text(".map-readout .chosen");
   const status = () => studio!.text("[role=status]");
   const neighbours = () =>
     studio!.page.$$eval(".neighbour", (found) =>
@@ -343,7 +343,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the map in %s", (name) => {
     await page.click("[aria-label^=Undo]");
     expect(await axes()).toEqual(["2", "1"]);
     await studio!.fill("#map-search", "dragon");
-    expect(await studio!.text(".legend > .hint")).toBe("No class is called “dragon”.");
+    expect(await studio!.text(".map-classes > .hint")).toBe("No class is called “dragon”.");
   });
 
   it("puts a picture of one's own where its latent belongs, next to the same picture", async () => {
@@ -389,7 +389,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the map in %s", (name) => {
     const there = place(await chosen());
     const mine = await (async () => {
       await studio!.give("drop", ".plot", { name: "mine.webp", file: readFileSync(picture) });
-      await studio!.until(() => /^Your picture/.test(document.querySelector(".readout .chosen")?.textContent ?? ""));
+      await studio!.until(() => /^Your picture/.test(document.querySelector(".map-readout .chosen")?.textContent ?? ""));
       return place(await chosen());
     })();
     expect(Math.hypot(mine[0] - there[0], mine[1] - there[1])).toBeLessThan(1);
@@ -410,7 +410,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the map in %s", (name) => {
     await page.click(".run button[type=submit]");
     await studio!.appears(".scrub:not([hidden])");
     await finished();
-    await studio!.until(() => /step 8 of 8/.test(document.querySelector(".readout .chosen")?.textContent ?? ""));
+    await studio!.until(() => /step 8 of 8/.test(document.querySelector(".map-readout .chosen")?.textContent ?? ""));
     expect(await chosen()).toMatch(/^Run: Lorelei, seed 7/);
     const end = place(await chosen());
     const [clean, state] = [await projected("clean"), await projected("state")];
@@ -423,25 +423,25 @@ describe.each<BrowserName>(["chromium", "firefox"])("the map in %s", (name) => {
     const arrived = await studio!.look(".plot");
     await page.focus("#map-step");
     await key("Home");
-    await studio!.until(() => /step 1 of 8/.test(document.querySelector(".readout .chosen")?.textContent ?? ""));
+    await studio!.until(() => /step 1 of 8/.test(document.querySelector(".map-readout .chosen")?.textContent ?? ""));
     const begin = place(await chosen());
     expect(Math.hypot(begin[0] - end[0], begin[1] - end[1])).toBeGreaterThan(0.1);
     await studio!.until((arrived) => (document.querySelector(".plot") as HTMLCanvasElement).toDataURL() !== arrived, [arrived], 20_000);
     expect(await page.$eval("#map-step", (slider) => slider.getAttribute("aria-valuetext"))).toBe("Guess at step 1 of 8");
     // Every step has its picture, whether it was shown on the way or is painted now.
-    await studio!.appears(".readout .chosen .thumbnail");
-    const thumbnail = await studio!.look(".readout .chosen .thumbnail");
+    await studio!.appears(".map-readout .chosen .thumbnail");
+    const thumbnail = await studio!.look(".map-readout .chosen .thumbnail");
     await key("End");
     await studio!.until((first) => {
-      const now = document.querySelector<HTMLCanvasElement>(".readout .chosen .thumbnail");
+      const now = document.querySelector<HTMLCanvasElement>(".map-readout .chosen .thumbnail");
       return now !== null && now.toDataURL() !== first;
     }, [thumbnail]);
     const { name: file, file: png } = await studio!.saved("Save the picture as PNG");
     expect([file, decode(png).width]).toEqual(["lorelei-seed7-8steps.png", 128]);
     // Played, it goes from the beginning to the end by itself.
     await studio!.press("Play");
-    await studio!.until(() => /step [2-7] of 8/.test(document.querySelector(".readout .chosen")?.textContent ?? ""));
-    await studio!.until(() => /step 8 of 8/.test(document.querySelector(".readout .chosen")?.textContent ?? ""));
+    await studio!.until(() => /step [2-7] of 8/.test(document.querySelector(".map-readout .chosen")?.textContent ?? ""));
+    await studio!.until(() => /step 8 of 8/.test(document.querySelector(".map-readout .chosen")?.textContent ?? ""));
     await studio!.button("Play");
     // The same seed in the generator is the same picture.
     await page.evaluate(() => (location.hash = "#panel=generate&generate.class=lorelei&generate.seed=7&generate.steps=8"));
@@ -458,7 +458,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the map in %s", (name) => {
     await load();
     await studio!.fill("#map-steps", "1000");
     await page.click(".run button[type=submit]");
-    await studio!.until(() => /step \d+ of 1000/.test(document.querySelector(".readout .chosen")?.textContent ?? ""));
+    await studio!.until(() => /step \d+ of 1000/.test(document.querySelector(".map-readout .chosen")?.textContent ?? ""));
     await studio!.press("Stop");
     await finished();
     expect(await status()).toMatch(/^Stopped at step \d+ of 1000; its path so far stays\.$/);
@@ -604,7 +604,7 @@ describe("looks", () => {
       await shot("whole");
       await page.keyboard.press("Enter");
       await ((await page.$("#map-picture")) as import("puppeteer-core").ElementHandle<HTMLInputElement>).uploadFile(join(MODEL, "thumbnails/lorelei.webp"));
-      await studio.until(() => /lorelei/.test(document.querySelector(".readout .chosen")?.textContent ?? ""));
+      await studio.until(() => /lorelei/.test(document.querySelector(".map-readout .chosen")?.textContent ?? ""));
       await page.click(".run button[type=submit]");
       await studio.appears(".scrub:not([hidden])");
       await studio.until(() => !document.querySelector("#panel-map .card.running"));

@@ -306,7 +306,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the reconstruction in %s", 
     await open();
     await bench.take(file("halves.png", halves(128, 128)));
     const reconstruction = await bench.look();
-    await bench.page.click(".views input[value=wipe]");
+    await bench.page.click(".result .segments input[value=wipe]");
     await bench.fill(".below input[type=range]", "0");
     const [none] = [await bench.look()];
     expect(none).toBe(reconstruction);
@@ -316,7 +316,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the reconstruction in %s", 
     await bench.studio.until(() => location.hash.includes("reconstruct.wipe=25"));
     expect(await bench.studio.colour(".wiped", 0.1, 0.5)).toEqual([200, 30, 30]);
 
-    await bench.page.click(".views input[value=error]");
+    await bench.page.click(".result .segments input[value=error]");
     const original = decode((await bench.studio.saved("Save original as PNG")).file);
     const after = await bench.pixels();
     const range = Number(/\+(\d+)/.exec(await bench.studio.text(".below .marks"))![1]);
@@ -554,11 +554,11 @@ describe("what the reconstruction looks like", () => {
       await bench.keys(".heat", "ArrowDown", "ArrowDown", " ", "ArrowDown");
       await bench.press("Rank all tokens");
       await studio.appears(".ranking li");
-      await page.click(".views input[value=error]");
+      await page.click(".result .segments input[value=error]");
       await shot("edited");
       await page.$eval(".heat", (canvas) => canvas.scrollIntoView({ block: "center" }));
       await page.screenshot({ path: join(SHOTS, `reconstruct-scrolled-${width}-${mode}.png`) });
-      await page.click(".views input[value=wipe]");
+      await page.click(".result .segments input[value=wipe]");
       await page.$$eval("details", (found) => found.forEach((details) => (details.open = true)));
       await bench.take(wide);
       await shot("wipe");

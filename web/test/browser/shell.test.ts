@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type BrowserName, launch } from "./browsers.ts";
 import { pattern } from "./png.ts";
 import { TestServer } from "./server.ts";
-import { expectSentence, type OpenOptions, Studio, temporaryFolder } from "./studio.ts";
+import { expectSentence, type OpenOptions, type PanelName, PANELS, Studio, temporaryFolder } from "./studio.ts";
 
 describe.each<BrowserName>(["chromium", "firefox"])("the shell in %s", (name) => {
   const folder = temporaryFolder();
@@ -38,6 +38,32 @@ describe.each<BrowserName>(["chromium", "firefox"])("the shell in %s", (name) =>
     studio!.page.$$eval("[role=tab]", (found) =>
       found.map((tab) => ({ selected: tab.getAttribute("aria-selected"), stop: (tab as HTMLElement).tabIndex, panel: !document.getElementById(tab.getAttribute("aria-controls")!)!.hidden })),
     );
+
+  /** Where each element of a panel lies and what it looks like, as far as rules of other panels could change it. */
+  const looks = (panel: PanelName) =>
+    studio!.page.$$eval(`#panel-${panel} *`, (found) =>
+      found.filter((element) => element.checkVisibility()).map((element) => {
+        const { width, height } = element.getBoundingClientRect();
+        const { color, backgroundColor, borderTopWidth, fontSize, fontWeight, display } = getComputedStyle(element);
+        return `${element.localName}.${element.className} ${Math.round(width)}×${Math.round(height)} ${[color, backgroundColor, borderTopWidth, fontSize, fontWeight, display].join(" ")}`;
+      }),
+    );
+
+  it("shows each panel as it is by itself, whichever were opened before it", async () => {
+    const names = Object.keys(PANELS) as PanelName[];
+    await open();
+    for (const panel of names) await studio!.show(panel);
+    const after = new Map<PanelName, string[]>();
+    for (const panel of names) {
+      await studio!.show(panel);
+      after.set(panel, await looks(panel));
+    }
+    for (const panel of names) {
+      await studio!.close();
+      await open({ panel });
+      expect(await looks(panel), panel).toEqual(after.get(panel));
+    }
+  });
 
   it("shows one panel at a time, chosen with the mouse or the keyboard", async () => {
     const { page } = await open();

@@ -8,7 +8,7 @@ import type { Browser, BrowserContext, ElementHandle, Page } from "puppeteer-cor
 import { expect } from "vitest";
 
 /** Panels by the name in the address, each with something that is there once it can be used. */
-const PANELS = { generate: ".classes input", reconstruct: "#picture", map: "#map-title", mix: "#mix-a-seed", compare: "#compare-seed" } as const;
+export const PANELS = { generate: ".classes input", reconstruct: "#picture", map: "#map-title", mix: "#mix-a-seed", compare: "#compare-seed" } as const;
 
 export type PanelName = keyof typeof PANELS;
 

@@ -18,7 +18,7 @@ import { explainGenerate } from "./explain.ts";
 import { blank, type Film, type GenerateSettings, type Kind, length, moment, only } from "./film.ts";
 import { History } from "./history.ts";
 import { Live } from "./live.ts";
-import { Preview } from "./preview.ts";
+import { previewChoice } from "./preview.ts";
 import { FORM, Settings } from "./settings.ts";
 import { View } from "./view.ts";
 
@@ -42,7 +42,7 @@ class Generate implements Panel {
   readonly #view = new View(() => this.#turn());
   readonly #caption = h("p", { class: "caption" }, words().generate.nothingYet);
   readonly #strip = new Filmstrip((index) => this.#show(index), (index) => this.#describe(index));
-  readonly #preview: Preview;
+  readonly #preview: HTMLElement;
   readonly #pixels = h("input", { type: "checkbox" });
   readonly #save = h("button", { type: "button", class: "quiet", disabled: true }, words().shell.saveAsPng);
   readonly #facts = h("p", { class: "hint facts" });
@@ -70,7 +70,7 @@ class Generate implements Panel {
     this.#task = new Task(say, this.#go);
     this.#settings = new Settings(lab, () => void this.#run(), (error) => this.#notice.show(error));
     this.#live = new Live(lab);
-    this.#preview = new Preview(lab);
+    this.#preview = previewChoice(lab);
     this.#darkroom = new Darkroom(client, manifest, (film, kind, at) => this.#developed(film, kind, at));
     this.#history = new History((film) => this.#bringBack(film), (film) => this.#nameOf(film));
     this.#share = new ShareBox(lab, {
@@ -87,7 +87,7 @@ class Generate implements Panel {
       this.#view.element,
       this.#caption,
       this.#strip.element,
-      this.#preview.element,
+      this.#preview,
       h("div", { class: "buttons" }, this.#save, h("label", { class: "toggle" }, this.#pixels, words().shell.pixels)),
       this.#facts,
     );

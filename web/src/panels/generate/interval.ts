@@ -48,7 +48,7 @@ export function interval({ store, model, signal }: Lab): HTMLElement {
     { class: "setting wide interval" },
     h("div", { class: "heading" }, h("span", { class: "label" }, text.name, " ", h("span", { class: "term" }, text.term)), value),
     range.element,
-    h("div", { class: "axis" }, h("span", {}, text.noise), h("span", { class: "legend" }, h("span", { class: "alpha" }, text.alpha), h("span", { class: "sigma" }, text.sigma)), h("span", {}, text.picture)),
+    h("div", { class: "axis" }, h("span", {}, text.noise), h("span", { class: "curves" }, h("span", { class: "alpha" }, text.alpha), h("span", { class: "sigma" }, text.sigma)), h("span", {}, text.picture)),
     h("p", { class: "hint" }, text.hint),
   );
 }

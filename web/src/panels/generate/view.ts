@@ -30,7 +30,7 @@ export class View {
     const text = words().generate;
     this.#focused = focused;
     this.#secondFigure = h("figure", { hidden: true }, h("div", { class: "frame" }, this.#second.canvas), h("figcaption", {}, text.kinds.state));
-    this.#single = h("div", { class: "pair" }, h("figure", {}, h("div", { class: "frame" }, this.#main.canvas), this.#mainName), this.#secondFigure);
+    this.#single = h("div", { class: "shown" }, h("figure", {}, h("div", { class: "frame" }, this.#main.canvas), this.#mainName), this.#secondFigure);
     this.#back = h("button", { type: "button", class: "quiet back", hidden: true }, h("span", { "aria-hidden": "true" }, "▦ "), text.allPictures);
     this.#back.addEventListener("click", () => this.enlarge(null));
     this.element = h("div", { class: "view" }, this.#single, this.#grid, this.#back);

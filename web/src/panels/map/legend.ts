@@ -19,7 +19,7 @@ export class Legend {
   /** `choose` is told a class's name, or the empty one for none. */
   constructor(classes: readonly ModelClass[], looks: readonly Look[], choose: (name: string) => void, signal: AbortSignal) {
     const text = words().map;
-    this.element = h("div", { class: "legend", role: "group", "aria-labelledby": "map-legend" }, h("label", { for: "map-search", id: "map-legend" }, text.legend), this.#search);
+    this.element = h("div", { class: "map-classes", role: "group", "aria-labelledby": "map-legend" }, h("label", { for: "map-search", id: "map-legend" }, text.legend), this.#search);
     for (const group of new Set(classes.map((entry) => entry.group))) {
       const title = group ? h("p", { class: "group" }, words().generate.group(group)) : null;
       const list = h("div", { class: "marks" });

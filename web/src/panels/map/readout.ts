@@ -26,7 +26,7 @@ export class Readout {
   constructor(count: HTMLElement, go: (index: number) => void) {
     this.#go = go;
     const { chosen } = words().map;
-    this.element = h("section", { class: "readout", "aria-label": chosen }, this.#body, h("div", { class: "neighbours-title" }, this.#title, count), this.#list);
+    this.element = h("section", { class: "map-readout", "aria-label": chosen }, this.#body, h("div", { class: "neighbours-title" }, this.#title, count), this.#list);
     this.clear();
   }
 

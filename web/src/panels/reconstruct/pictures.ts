@@ -5,13 +5,13 @@ import type { Picture } from "../../protocol.ts";
 import { bind } from "../../ui/bind.ts";
 import { h } from "../../ui/dom.ts";
 import { Frame } from "../../ui/frame.ts";
+import { Segments } from "../../ui/segments.ts";
 import { words } from "../../words/index.ts";
 import type { Lab } from "../panel.ts";
 import { countBits } from "./bits.ts";
 import { type Cell, Cells, evenly } from "./cells.ts";
 import { signed } from "./legend.ts";
 import type { Shot } from "./live.ts";
-import { Segments } from "./segments.ts";
 import { SignedMap } from "./signed_map.ts";
 
 export class Pictures {
@@ -47,7 +47,7 @@ export class Pictures {
       };
       return h("button", { type: "button", class: "quiet", onclick: press }, label);
     };
-    this.#views = new Segments("reconstruct-view", text.view.label, [["picture", text.reconstruction], ["wipe", text.view.wipe], ["error", text.view.error]], (view) => store.set({ reconstruct: { view } }));
+    this.#views = new Segments("reconstruct-view", text.view.label, { picture: text.reconstruction, wipe: text.view.wipe, error: text.view.error }, (view) => store.set({ reconstruct: { view } }), false);
     this.element = h(
       "div",
       { class: "pictures" },
@@ -119,7 +119,7 @@ export class Pictures {
   #turn(): void {
     const { view } = this.#lab.store.get().reconstruct;
     const text = words().reconstruct;
-    this.#views.choose(view);
+    this.#views.select(view);
     this.#after.canvas.hidden = view !== "picture";
     this.#error.active = view === "error";
     this.#wipe.hidden = this.#slider.hidden = view !== "wipe";
