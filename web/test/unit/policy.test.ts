@@ -16,5 +16,5 @@ it("the page's own policy is the served one, less what the page does not need", 
   for (const name of HEADER_ONLY) served.delete(name);
   // What is not named is as `default-src`, which is nothing.
   expect([...own.values()].sort()).toEqual([...served.values()].filter((part) => own.has(part.split(" ")[0]!)).sort());
-  expect([...served.keys()].filter((name) => !own.has(name)).sort()).toEqual(["font-src", "manifest-src"]);
+  expect([...served.keys()].filter((name) => !own.has(name)).sort()).toEqual(["font-src"]);
 });
