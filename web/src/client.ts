@@ -2,7 +2,8 @@
 
 import type { Diagnosis } from "./diagnosis.ts";
 import { cancelled, MaetokError } from "./errors.ts";
-import { type Crop, type Figure, type Latents, type ModelFacts, type ModelSummary, type NamedArray, type Opened, type Picture, type Progress, type Reconstruction, type Reply, type Request, type SampleRequest, type Shown, type StepReport, type Timing, transferables, unreachable, type Wanted, type Way } from "./protocol.ts";
+import { Journal } from "./journal.ts";
+import { type Crop, type DeviceReport, type Figure, type Latents, type ModelFacts, type ModelSummary, type NamedArray, type Opened, type Picture, type Progress, type Reconstruction, type Reply, type Request, type SampleRequest, type Shown, type StepReport, type Timing, transferables, unreachable, type Wanted, type Way } from "./protocol.ts";
 
 export interface Generated {
   /** One for each request; null when the run was stopped. */
@@ -41,6 +42,8 @@ export class Client {
   #kernels: { refused: string[]; retest: boolean } = { refused: [], retest: false };
   #pending = new Map<number, Pending>();
   #next = 1;
+  /** What was asked here and how long it took. */
+  readonly journal = new Journal();
   /** Hears of every diagnosis nobody asked for: a new worker's first, and a change of engine on the way. */
   onDiagnosis: (diagnosis: Diagnosis) => void = () => {};
 
@@ -68,6 +71,11 @@ export class Client {
 
   async diagnose(): Promise<Diagnosis> {
     return (await this.#answer("diagnosis", { kind: "diagnose", wanted: this.#wanted, ...this.#kernels })).diagnosis;
+  }
+
+  /** What the engine says of its device. Starts nothing: without an engine there is little to say. */
+  async device(): Promise<DeviceReport> {
+    return (await this.#answer("device", { kind: "device" })).report;
   }
 
   async describe(manifest: string): Promise<ModelSummary> {
@@ -179,14 +187,16 @@ export class Client {
     const id = this.#next++;
     const worker = this.#ready();
     const request = { ...body, id } as Request;
+    const pen = this.journal.begin(request);
     return new Promise<Reply>((resolve, reject) => {
       const stop = () => worker.postMessage({ kind: "cancel", id } satisfies Request);
       const done = () => signal?.removeEventListener("abort", stop);
       signal?.addEventListener("abort", stop);
       this.#pending.set(id, {
-        resolve: (reply) => (done(), resolve(reply)),
-        reject: (error) => (done(), reject(error)),
-        ...listeners,
+        resolve: (reply) => (done(), pen?.end(reply), resolve(reply)),
+        reject: (error) => (done(), pen?.fail(error), reject(error)),
+        onProgress: (progress) => (pen?.progress(progress), listeners.onProgress?.(progress)),
+        onStep: (step) => (pen?.step(step), listeners.onStep?.(step)),
       });
       worker.postMessage(request, transferables(request));
     });
@@ -235,6 +245,7 @@ export class Client {
         pending?.resolve(reply);
         return;
       case "model":
+      case "device":
       case "prepared":
       case "generated":
       case "reconstructed":
@@ -262,5 +273,6 @@ export class Client {
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     for (const { reject } of pending) reject(error);
+    this.journal.tell();
   }
 }

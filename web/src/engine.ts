@@ -21,6 +21,8 @@ export interface Bindings {
   toSafetensors(names: string[], values: Float32Array[], shapes: number[][], metadata: string): Uint8Array;
   /** What the engine said when it panicked. */
   lastPanic(): string | undefined;
+  /** Bytes of its memory. */
+  memory(): number;
 }
 
 export interface Engine {
@@ -45,9 +47,15 @@ export interface Engine {
   bench(request: string, clock: () => number): Promise<string>;
 }
 
-/** What is used here of the engine's account of its device. */
+/** The engine's account of its device. */
 export interface DeviceFacts {
   kind: string;
+  /** Of the adapter, or of the CPU path. */
+  name?: string;
+  backend?: string;
+  software?: boolean;
+  /** Why this one. */
+  reason?: string;
   /** `NAME: WHY` */
   disabled_kernels: string[];
   /** Null where nothing had to be tested. `text` is what to remember of it. */
@@ -100,7 +108,11 @@ export const WASM_BYTES = typeof __WASM_BYTES__ === "number" ? __WASM_BYTES__ : 
  */
 export async function loadBindings(onBytes: (bytes: number) => void): Promise<Bindings> {
   const [wasm, url] = await code();
-  await instantiate(url.default, wasm.default, onBytes);
+  let memory: WebAssembly.Memory | null = null;
+  const init = async (from: { module_or_path: Response }) => {
+    memory = (await wasm.default(from)).memory;
+  };
+  await instantiate(url.default, init, onBytes);
   return {
     createEngine: (kind, remembered, refused) => wasm.Engine.create(kind, remembered, refused) satisfies Promise<Omit<Engine, RunTaking>> as unknown as Promise<Engine>,
     fitComponents: wasm.Components.fit,
@@ -112,6 +124,7 @@ export async function loadBindings(onBytes: (bytes: number) => void): Promise<Bi
     toNpy: wasm.toNpy,
     toSafetensors: wasm.toSafetensors,
     lastPanic: wasm.lastPanic,
+    memory: () => memory?.buffer.byteLength ?? 0,
   };
 }
 

@@ -17,7 +17,8 @@ export function number(value: number, digits = 0): string {
 
 export function bytes(count: number): string {
   if (count < 1e6) return `${number(Math.ceil(count / 1e3))} kB`;
-  return `${number(count / 1e6, count < 1e7 ? 1 : 0)} MB`;
+  if (count < 1e9) return `${number(count / 1e6, count < 1e7 ? 1 : 0)} MB`;
+  return `${number(count / 1e9, count < 1e10 ? 1 : 0)} GB`;
 }
 
 export function duration(ms: number): string {

@@ -5,6 +5,7 @@ import "./style/page.css";
 import "./style/shell.css";
 import "./style/machine.css";
 import "./style/alert.css";
+import "./style/update.css";
 import "./style/controls.css";
 import "./style/classes.css";
 import "./style/stage.css";

@@ -5,7 +5,7 @@
  * Nothing here fails: where the browser keeps nothing, the kernels are tested with every start.
  */
 
-const CACHE = "maetok-self-test-1";
+export const CACHE = "maetok-self-test-1";
 
 /** No address a server answers at. */
 function key(adapter: string): string {

@@ -5,6 +5,7 @@
  */
 
 import type { Diagnosis } from "./diagnosis.ts";
+import type { DeviceFacts } from "./engine.ts";
 import type { ErrorDetail } from "./errors.ts";
 import type { MapFiles } from "./manifest.ts";
 
@@ -154,6 +155,16 @@ export interface NamedArray {
   values: Float32Array<ArrayBuffer>;
 }
 
+/** What is known of the engine and of what it runs on. */
+export interface DeviceReport {
+  /** As it stands now: the engine may have found that what looked well is not. */
+  diagnosis: Diagnosis | null;
+  /** Null before it was wanted for anything. */
+  device: DeviceFacts | null;
+  /** Bytes of the engine's own memory; null before it was downloaded. */
+  memory: number | null;
+}
+
 /** A figure of the in-page benchmark: see `maetok::bench::Figure`. */
 export type Figure = Record<string, unknown>;
 
@@ -161,6 +172,7 @@ export type Request =
   /** `refused`: kernels that the graphics processor refused, `NAME: WHY`; `retest`: not to rely on an earlier self-test. */
   | { kind: "diagnose"; id: number; wanted: Wanted; refused: string[]; retest: boolean }
   | { kind: "describe"; id: number; manifest: string }
+  | { kind: "device"; id: number }
   /** Downloads and loads what is not there yet. */
   | { kind: "prepare"; id: number; manifest: string }
   /** A batch, which differs in class and noise alone. `latents` of as many pictures are needed where it begins with some. */
@@ -188,6 +200,7 @@ export type Request =
 export type Reply =
   | { kind: "diagnosis"; id: number; diagnosis: Diagnosis }
   | { kind: "model"; id: number; model: ModelSummary }
+  | { kind: "device"; id: number; report: DeviceReport }
   | { kind: "prepared"; id: number; facts: ModelFacts }
   | { kind: "progress"; id: number; progress: Progress }
   | { kind: "step"; id: number; step: StepReport }
@@ -239,6 +252,7 @@ export function transferables(message: Request | Reply): ArrayBuffer[] {
       return [message.codes.buffer];
     case "diagnose":
     case "describe":
+    case "device":
     case "prepare":
     case "generate":
     case "encode":

@@ -125,6 +125,9 @@ export class Session {
         return { kind: "diagnosis", id, diagnosis: await this.#diagnose(request.wanted) };
       case "describe":
         return { kind: "model", id, model: await this.#describe(request.manifest, signal) };
+      case "device":
+        await this.#diagnosing;
+        return { kind: "device", id, report: { diagnosis: this.#diagnosis, device: this.#engine && facts(this.#engine), memory: this.#bindings?.memory() ?? null } };
       case "prepare":
         return await this.#inTurn(id, signal, async () => {
           const { imageSize, latentTokens, latentChannels, patches, canHide } = await this.#ready(id, request.manifest, signal);

@@ -8,6 +8,8 @@
 
 import { Client } from "./client.ts";
 import { asMaetokError, type MaetokError } from "./errors.ts";
+import { banner } from "./offline/banner.ts";
+import { offline } from "./offline/offline.ts";
 import type { Wanted } from "./protocol.ts";
 import { Shell } from "./shell.ts";
 import { offerTour } from "./tour/offer.ts";
@@ -75,7 +77,9 @@ export class MaetokStudio extends HTMLElement {
       },
       ending.signal,
     );
-    this.replaceChildren(machine.element, notice.element, shell.element, status);
+    offline.start();
+    client.journal.subscribe(() => keepEngine(client, ending.signal), ending.signal);
+    this.replaceChildren(banner(offline, ending.signal), machine.element, notice.element, shell.element, status);
     void this.#diagnose(parts);
     void this.#describe(parts);
   }
@@ -116,6 +120,7 @@ export class MaetokStudio extends HTMLElement {
       const filled = shell.filled;
       shell.fill(model);
       if (!filled) this.#offerTour(parts);
+      void offline.keepModel(this.#src, model.classes.flatMap(({ thumbnail }) => thumbnail ?? []));
       this.dispatchEvent(new Event("load"));
     } catch (thrown) {
       if (ending.signal.aborted) return;
@@ -152,6 +157,14 @@ export class MaetokStudio extends HTMLElement {
     if (this.#missing) void this.#describe(parts);
     else void this.#diagnose(parts);
   }
+}
+
+/** With the first work that is done the engine is here, and can be kept: once for the page. */
+let engineKept = false;
+function keepEngine({ journal }: Client, { aborted }: AbortSignal): void {
+  if (engineKept || aborted || !journal.entries.some(({ outcome }) => outcome === "done")) return;
+  engineKept = true;
+  void offline.keepEngine();
 }
 
 function asWanted(text: string | null): Wanted {

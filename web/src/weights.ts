@@ -20,7 +20,7 @@ export interface Source {
   sha256: ((bytes: Uint8Array<ArrayBuffer>) => Promise<string>) | null;
 }
 
-const CACHE = "maetok-weights-1";
+export const CACHE = "maetok-weights-1";
 
 /** What this browser offers. */
 export async function browserSource(): Promise<Source> {

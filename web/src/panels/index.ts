@@ -19,4 +19,5 @@ export const PANELS: readonly PanelEntry[] = [
   { name: "mix", title: () => words().mix.tab, load: () => import("./mix/index.ts") },
   { name: "compare", title: () => words().compare.tab, load: () => import("./compare/index.ts"), suits: (model) => model.generates && model.classes.length > 0 },
   { name: "map", title: () => words().map.tab, load: () => import("./map/index.ts"), suits: (model) => model.map !== null },
+  { name: "machine", title: () => words().diagnosis.tab, load: () => import("./machine/index.ts") },
 ];

@@ -2,13 +2,14 @@
 
 import { fields as compare } from "../panels/compare/fields.ts";
 import { fields as generate } from "../panels/generate/fields.ts";
+import { fields as machine } from "../panels/machine/fields.ts";
 import { fields as map } from "../panels/map/fields.ts";
 import { fields as mix } from "../panels/mix/fields.ts";
 import { fields as reconstruct } from "../panels/reconstruct/fields.ts";
 import { defaults, type Values } from "./schema.ts";
 
 /** Every panel's fields, by the panel's name. */
-export const PARTS = { generate, reconstruct, mix, compare, map } as const;
+export const PARTS = { generate, reconstruct, mix, compare, map, machine } as const;
 
 export type PanelName = keyof typeof PARTS;
 

@@ -231,6 +231,7 @@ export function world(): World {
       toNpy: (values, shape) => new Uint8Array([values.length, ...shape]),
       toSafetensors: (names, _values, _shapes, metadata) => new Uint8Array([names.length, metadata.length]),
       lastPanic: () => result.panic,
+      memory: () => 65536,
     }),
     engineBytes: 1000,
     breathe: () => new Promise((resolve) => setImmediate(resolve)),

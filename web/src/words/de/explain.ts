@@ -46,4 +46,11 @@ export const explain: Words["explain"] = {
     distance: "Abstände sind das quadratische Mittel der Unterschiede aller n Zahlen zweier Latents, gemessen in der Standardabweichung s der Latents der Trainingsbilder. Zwei Bilder, die nichts miteinander zu tun haben, liegen etwa 1 bis 1,4 auseinander:",
     own: "Der Abstand zum eigenen Ende sagt, wann ein Lauf sich entschieden hat: x̂0 ist lange vor dem Zustand am Ziel.",
   },
+  machine: {
+    cost: "Was ein Bild kostet, ist schon vor dem Messen bekannt. Ein Block eines Transformers mit L Token der Breite d braucht etwa so viele Gleitkommaoperationen (FLOP), der erste Teil davon in den linearen Schichten, der zweite in der Attention:",
+    short: "Darum lohnt sich ein Tokenizer mit wenigen Token: Halb so viele halbieren den ersten Teil und vierteln den zweiten. Das beigelegte Modell kommt mit wenigen aus, wo Felder von Pixeln viele bräuchten.",
+    rate: "Eine Zeit allein sagt wenig. Der Durchsatz einer linearen Schicht mit M Zeilen, von K auf N Spalten, sagt, wie nah das Gerät dem kommt, was es kann; t ist die mittlere Zeit:",
+    ratio: "Das Verhältnis sagt, wievielmal so lange die Rechenschritte der Bibliothek darunter für dieselbe Arbeit brauchen. Auf dem Prozessor gibt es im Browser einen einzigen Thread; ein Adapter in Software ahmt einen Grafikprozessor nur nach.",
+    safety: "Die Programme für den Grafikprozessor, Kernels genannt, werden bei seinem ersten Gebrauch an eigenen Zahlen geprüft; ein falsches wird namentlich ausgelassen. Geht das Gerät mitten in einem Lauf verloren, geht der Lauf nach seinem letzten Schritt weiter, bis zum selben Bild.",
+  },
 };

@@ -44,4 +44,11 @@ export const explain = {
     distance: "Distances are the root mean square of the differences of all n numbers of two latents, in units of the standard deviation s of the training pictures’ latents. Two pictures that have nothing to do with each other are about 1 to 1.4 apart:",
     own: "The distance to a run’s own end tells when it has made up its mind: x̂0 arrives long before the state does.",
   },
+  machine: {
+    cost: "What a picture costs is known before it is measured. A block of a transformer with L tokens of width d takes about so many floating-point operations (FLOP), the first part in its linear layers, the second in its attention:",
+    short: "That is why a tokenizer with few tokens matters: half as many halve the first part and quarter the second. The included model makes do with a few where patches of pixels would need many.",
+    rate: "A time alone says little. The rate of a linear layer of M rows, from K to N columns, says how near the device comes to what it can do; t is the median time:",
+    ratio: "The ratio is how many times longer the operations of the library below take for the same work. On a processor in a browser there is one thread; a software adapter only imitates a graphics processor.",
+    safety: "Kernels, the programs for the graphics processor, are tested against numbers of their own when it is first used; one that is wrong is left out by name. If the device is lost in the midst of a run, the run goes on from its last step, to the same picture.",
+  },
 };
