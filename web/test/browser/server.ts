@@ -24,6 +24,7 @@ const TYPES: Record<string, string> = {
   ".js": "text/javascript",
   ".css": "text/css",
   ".json": "application/json",
+  ".webmanifest": "application/manifest+json",
   ".svg": "image/svg+xml",
   ".wasm": "application/wasm",
   ".webp": "image/webp",
@@ -42,6 +43,10 @@ export class TestServer {
   readonly instead: { path: RegExp; status: number; type: string; body: string }[] = [];
   /** JavaScript put before the worker's own: takes away what a browser lacks. */
   workerPrelude = "";
+  /** The folder of the built page that is served. */
+  page = DIST;
+  /** Every connection breaks off: as good as no server, or no network. */
+  down = false;
   /** Paths that were asked for. */
   readonly requests: string[] = [];
   readonly #server: Server;
@@ -67,15 +72,23 @@ export class TestServer {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
+  /** Ends what is under way, as when a network goes. */
+  breakOff(): void {
+    this.#server.closeAllConnections();
+  }
+
   reset(): void {
     this.faults.clear();
     this.replaced.clear();
     this.instead.length = 0;
     this.workerPrelude = "";
+    this.page = DIST;
+    this.down = false;
     this.requests.length = 0;
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
+    if (this.down) return void request.socket.destroy();
     const path = normalize(decodeURIComponent(new URL(request.url ?? "/", "http://x").pathname));
     this.requests.push(path);
     response.setHeader("content-security-policy", POLICY);
@@ -85,8 +98,8 @@ export class TestServer {
     else if (instead) response.writeHead(instead.status, { "content-type": instead.type }).end(instead.body);
     else if (this.workerPrelude && /\/worker-[^/]*\.js$/.test(path)) {
       response.setHeader("content-type", "text/javascript");
-      response.end(`${this.workerPrelude}\n${readFileSync(join(DIST, path), "utf8")}`);
-    } else file(join(DIST, path === "/" ? "index.html" : path), response);
+      response.end(`${this.workerPrelude}\n${readFileSync(join(this.page, path), "utf8")}`);
+    } else file(join(this.page, path === "/" ? "index.html" : path), response);
   }
 
   #model(path: string, response: ServerResponse): void {

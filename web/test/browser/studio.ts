@@ -8,7 +8,7 @@ import type { Browser, BrowserContext, ElementHandle, Page } from "puppeteer-cor
 import { expect } from "vitest";
 
 /** Panels by the name in the address, each with something that is there once it can be used. */
-export const PANELS = { generate: ".classes input", reconstruct: "#picture", map: "#map-title", mix: "#mix-a-seed", compare: "#compare-seed" } as const;
+export const PANELS = { generate: ".classes input", reconstruct: "#picture", map: "#map-title", mix: "#mix-a-seed", compare: "#compare-seed", machine: "#panel-machine .facts-list" } as const;
 
 export type PanelName = keyof typeof PANELS;
 
@@ -20,6 +20,8 @@ export interface OpenOptions {
   width?: number;
   /** Only Chromium can be told. */
   dark?: boolean;
+  /** The page may keep itself for use without a network; otherwise its service worker is kept out, which asks for files too. */
+  offline?: boolean;
   /** Do not wait for the diagnosis and the classes: something is meant to be missing. */
   bare?: boolean;
 }
@@ -62,6 +64,7 @@ export class Studio {
       if (!/unknown command.*setScreenOrientationOverride/s.test(String(error))) throw error;
     });
     if (options.dark !== undefined) await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: options.dark ? "dark" : "light" }]);
+    if (!options.offline) await page.evaluateOnNewDocument(() => Object.defineProperty(Navigator.prototype, "serviceWorker", { value: undefined }));
     const hash = options.panel ? `#panel=${options.panel}` : "";
     await page.goto(`${origin}/${options.query ?? ""}${hash}`);
     expect(await page.evaluate(() => innerWidth)).toBe(width);

@@ -119,16 +119,18 @@ export class BenchPart {
 }
 
 function line({ name, median, fastest, slowest, rate, plain }: Row, rated: boolean, compared: boolean): HTMLElement {
-  const cell = (value: string) => h("td", {}, value);
+  const text = words().diagnosis.bench;
+  // On a phone each value stands under its name.
+  const cell = (label: string, value: string) => h("td", { "data-label": label }, value);
   return h(
     "tr",
     {},
     h("th", { scope: "row" }, named(name)),
-    h("td", {}, h("strong", {}, time(median))),
-    cell(`${time(fastest)} – ${time(slowest)}`),
-    rated && cell(rate ? `${number(rate[0], rate[0] < 10 ? 2 : 1)} ${rate[1]}` : "–"),
-    compared && cell(plain === null ? "–" : time(plain)),
-    compared && cell(plain === null ? "–" : words().diagnosis.bench.times(number(plain / median, 2))),
+    h("td", { "data-label": text.median }, h("strong", {}, time(median))),
+    cell(text.spread, `${time(fastest)} – ${time(slowest)}`),
+    rated && cell(text.rate, rate ? `${number(rate[0], rate[0] < 10 ? 2 : 1)} ${rate[1]}` : "–"),
+    compared && cell(text.plain, plain === null ? "–" : time(plain)),
+    compared && cell(text.ratio, plain === null ? "–" : text.times(number(plain / median, 2))),
   );
 }
 

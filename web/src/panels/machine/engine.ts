@@ -1,6 +1,6 @@
 /** The engine, its adapter with all its names, and which kernels it uses. */
 
-import { bytes, number } from "../../format.ts";
+import { number } from "../../format.ts";
 import { isSoftware } from "../../diagnosis.ts";
 import { h } from "../../ui/dom.ts";
 import { words } from "../../words/index.ts";
@@ -59,9 +59,12 @@ function kernels({ kind, disabled_kernels: left, self_test: test }: NonNullable<
 
 /** A long name may be broken before its capitals. */
 function breakable(name: string): string {
-  return name.replace(/(?<=[a-z])(?=[A-Z])/g, "​");
+  return name.replace(/(?<=[a-z])(?=[A-Z])/g, "\u200B");
 }
 
 function limit(name: string, value: number): string {
-  return /Size$|Alignment$|Stride$/.test(name) && value >= 4096 ? `${number(value)} (${bytes(value)})` : number(value);
+  if (!/(BufferSize|BindingSize|StorageSize|Alignment|Stride|BytesPerSample)$/.test(name)) return number(value);
+  // Powers of two, which tens of thousands do not become.
+  if (value >= 2 ** 20 && value % 2 ** 20 === 0) return `${number(value / 2 ** 20)} MiB`;
+  return value >= 2 ** 10 && value % 2 ** 10 === 0 ? `${number(value / 2 ** 10)} KiB` : `${number(value)} B`;
 }

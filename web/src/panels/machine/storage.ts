@@ -34,6 +34,8 @@ export class StoragePart {
   #items: Item[] = [];
   /** Files the model at hand needs, by what is known last. */
   #findings: Findings | null = null;
+  /** Somebody has deleted something here: then it is no wonder that it is missing. */
+  #deleted = false;
   /** The last question counts: answers may overtake each other. */
   #asked = 0;
 
@@ -61,10 +63,10 @@ export class StoragePart {
     const text = words().offline.storage;
     const missing = needed.filter(({ path }) => !items?.some(({ kind, name }) => kind === "weights" && name === path)).reduce((sum, { size }) => sum + size, 0);
     const room = usage !== null && quota !== null ? Math.max(0, quota - usage) : Infinity;
-    this.#state.hidden = true;
-    if (items === null) this.#tell(`${text.refused} ${text.refusedAdvice}`);
-    else if (missing > room) this.#tell(text.full(bytes(room), bytes(missing)));
-    else if (items.length === 0) this.#tell(text.nothing);
+    // Browsers round what room they tell of, and some make it up: what was loaded and is not kept says more.
+    const loaded = !this.#deleted && this.#lab.client.journal.entries.some(({ outcome }) => outcome === "done");
+    this.#state.textContent =
+      items === null ? `${text.refused} ${text.refusedAdvice}` : missing > room || (loaded && missing > 0) ? text.full(bytes(missing)) : items.length === 0 ? text.nothing : "";
     this.#usage.textContent = usage !== null && quota !== null && items !== null ? text.usage(bytes(usage), bytes(quota)) : "";
     this.#promise.textContent = items === null || persisted === null ? "" : persisted ? text.persisted : text.notPersisted;
     this.#persist.hidden = items === null || persisted !== false;
@@ -74,11 +76,6 @@ export class StoragePart {
     this.#list.replaceChildren(...this.#items.map((item) => this.#row(item)));
     // What had the focus is gone with its row.
     if (focused && !this.element.contains(document.activeElement)) this.#home().focus();
-  }
-
-  #tell(sentence: string): void {
-    this.#state.textContent = sentence;
-    this.#state.hidden = false;
   }
 
   #row(item: Item): HTMLElement {
@@ -98,6 +95,7 @@ export class StoragePart {
   async #remove(items: readonly Item[]): Promise<void> {
     const text = words().offline.storage;
     this.#notice.clear();
+    this.#deleted = true;
     try {
       await Promise.all(items.map((item) => item.remove()));
       this.#lab.say(text.removed(bytes(items.reduce((sum, one) => sum + one.bytes, 0))));

@@ -23,7 +23,8 @@ export class TimesPart {
   }
 
   show(): void {
-    const entries = this.#journal.entries.slice(-SHOWN).reverse();
+    // That something was ready already is no run.
+    const entries = this.#journal.entries.filter(({ what, phases }) => what !== "prepare" || phases.length > 0).slice(-SHOWN).reverse();
     this.#none.hidden = entries.length > 0;
     this.#list.hidden = entries.length === 0;
     this.#list.replaceChildren(...entries.map(item));

@@ -30,7 +30,7 @@ export const offline: Words["offline"] = {
     refused: "Dieser Browser bewahrt für die Seite nichts auf: Der Speicher ist abgeschaltet, oder dies ist ein privates Fenster.",
     refusedAdvice: "Die Seite geht trotzdem und lädt das Modell bei jedem Besuch.",
     usage: (used, room) => `${used} belegt von etwa ${room}, die der Browser hergäbe.`,
-    full: (room, need) => `Für das Modell ist zu wenig Platz: ${room} frei, ${need} nötig. Es wird bei jedem Besuch geladen.`,
+    full: (need) => `Der Browser hat das Modell nicht ganz aufbewahrt, wohl weil der Platz fehlt: ${need} sind nicht da und werden bei jedem Besuch geladen.`,
     nothing: "Noch ist nichts aufbewahrt.",
     kinds: { weights: "Modell", app: "Seite", model: "Klassen und Vorschaubilder des Modells", "self-test": "Selbsttest der Grafikprogramme" },
     withEngine: "mit Rechenkern",

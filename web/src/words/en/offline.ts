@@ -30,7 +30,7 @@ export const offline = {
     refusedAdvice: "The page works all the same and downloads the model with every visit.",
     /** Of the room the browser gives this page. */
     usage: (used: string, room: string) => `${used} in use of about ${room} that the browser would give.`,
-    full: (room: string, need: string) => `There is too little room to keep the model: ${room} free and ${need} needed. It is downloaded with every visit.`,
+    full: (need: string) => `The browser did not keep all of the model, most likely for want of room: ${need} are missing and are downloaded with every visit.`,
     nothing: "Nothing is kept yet.",
     kinds: { weights: "Model", app: "Page", model: "Classes and thumbnails of the model", "self-test": "Self-test of the kernels" },
     withEngine: "with the engine",
