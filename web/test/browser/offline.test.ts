@@ -63,7 +63,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("without a network in %s", (
     await open();
     await studio!.generate({ steps: 3, seed: "7" });
     const picture = await pixels();
-    await saysOffline(/can be made without a network\.Look/);
+    await saysOffline(/The model and the engine are kept too/);
     expect(await kept()).toEqual({ [buildOf(DIST)]: true });
     server.down = true;
     await studio!.page.reload();
@@ -85,7 +85,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("without a network in %s", (
     expect(await kept()).toEqual({ [buildOf(DIST)]: false });
     expect(server.requests.filter((path) => /wasm$|safetensors$/.test(path))).toEqual([]);
     await studio!.press("Keep model and engine now");
-    await saysOffline(/can be made without a network\.Look/);
+    await saysOffline(/The model and the engine are kept too/);
     // With the server itself gone, not only its answers.
     await server.stop();
     await studio!.page.reload();
@@ -125,7 +125,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("without a network in %s", (
     await open();
     const { page } = studio!;
     await studio!.generate({ steps: 1 });
-    await saysOffline(/can be made without a network\.Look/);
+    await saysOffline(/The model and the engine are kept too/);
     // A second tab of the old version, which opens no panel yet.
     const other = await studio!.context.newPage();
     await other.goto(`${server.origin}/`);
@@ -173,11 +173,12 @@ describe.each<BrowserName>(["chromium", "firefox"])("without a network in %s", (
   });
 
   it("keeps nothing of a page that does not arrive as it was built", async () => {
-    const worker = readdirSync(join(DIST, "assets")).find((file) => /^worker-.*\.js$/.test(file))!;
-    server.instead.push({ path: new RegExp(worker), status: 200, type: "text/javascript", body: "postMessage('something else')" });
-    await Studio.open(browser, server.origin, folder, { offline: true, bare: true }).then((opened) => (studio = opened));
-    await studio!.page.waitForNetworkIdle({ idleTime: 1000 }).catch(() => {});
-    await studio!.until(async () => (await navigator.serviceWorker.getRegistration())?.active === undefined);
+    // Of another build, say: the server was renewed between two files.
+    const panel = readdirSync(join(DIST, "assets")).find((file) => /^reconstruct-.*\.js$/.test(file))!;
+    server.instead.push({ path: new RegExp(panel), status: 200, type: "text/javascript", body: "export const create = 1" });
+    await open();
+    await saysOffline(/The page could not be kept/);
+    expect(server.requests).toContain("/sw.js");
     expect(await kept()).toEqual({});
   });
 });

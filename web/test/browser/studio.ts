@@ -27,7 +27,7 @@ export interface OpenOptions {
 }
 
 /** How long a test waits for the page, in milliseconds: long, since builds and trainings may run beside it. */
-const PATIENCE = 240_000;
+const PATIENCE = Number(process.env.MAETOK_PATIENCE ?? 240_000);
 
 /** A fresh context: no cache, no storage. */
 export class Studio {
