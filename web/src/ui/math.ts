@@ -12,6 +12,11 @@ export type Term = string | Element;
 export function formula(...terms: Term[]): Element {
   const math = element("math", ...terms.map(atom));
   math.setAttribute("display", "block");
+  // Where it is wider than its place it scrolls, and the arrow keys should do it too.
+  new ResizeObserver(() => {
+    if (math.scrollWidth > math.clientWidth) math.setAttribute("tabindex", "0");
+    else math.removeAttribute("tabindex");
+  }).observe(math);
   return math;
 }
 

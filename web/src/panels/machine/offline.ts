@@ -28,10 +28,10 @@ export class OfflinePart {
   readonly #changed: () => void;
   readonly #state = h("p", {});
   readonly #pictures = h("p", { class: "hint" });
-  readonly #get = h("button", { type: "button" }, words().offline.get);
-  readonly #install = h("button", { type: "button", class: "quiet" }, words().offline.installApp);
-  readonly #look = h("button", { type: "button", class: "quiet" }, words().offline.look);
-  readonly #installHint = h("p", { class: "hint" }, words().offline.installHint);
+  readonly #get = h("button", { type: "button", hidden: true }, words().offline.get);
+  readonly #install = h("button", { type: "button", class: "quiet", hidden: true }, words().offline.installApp);
+  readonly #look = h("button", { type: "button", class: "quiet", hidden: true }, words().offline.look);
+  readonly #installHint = h("p", { class: "hint", hidden: true }, words().offline.installHint);
   readonly #notice = new Notice(this.#look);
   readonly #task: Task;
   readonly element: HTMLElement;

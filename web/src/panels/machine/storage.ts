@@ -25,8 +25,8 @@ export class StoragePart {
   readonly #usage = h("p", { class: "hint" });
   readonly #state = h("p", {});
   readonly #list = h("ul", { class: "kept" });
-  readonly #all = h("button", { type: "button", class: "quiet" }, words().offline.storage.removeAll);
-  readonly #persist = h("button", { type: "button", class: "quiet" }, words().offline.storage.persist);
+  readonly #all = h("button", { type: "button", class: "quiet", hidden: true }, words().offline.storage.removeAll);
+  readonly #persist = h("button", { type: "button", class: "quiet", hidden: true }, words().offline.storage.persist);
   readonly #promise = h("p", { class: "hint" });
   readonly #notice = new Notice(this.#all);
   readonly element: HTMLElement;
