@@ -13,6 +13,8 @@ export const LOCK = "maetok-page-";
 export type Told =
   /** Which build are you? Answered with its name. */
   | { kind: "build" }
+  /** A page is here: keep it, should that have been deleted. Answered with whether it is kept. */
+  | { kind: "keep-page" }
   /** The engine is in use here: keep it too. Answered with whether it is kept. */
   | { kind: "keep-engine" }
   /** A page has come up: what no page needs any more can go. */

@@ -132,7 +132,8 @@ export class Offline extends EventTarget {
   }
 
   async #settle(): Promise<void> {
-    this.#become({ state: "kept" });
+    // Somebody may have deleted it since.
+    this.#become({ state: (await this.#ask({ kind: "keep-page" })) === false ? "failed" : "kept" });
     await this.#compare();
     if (this.#engineInUse) await this.keepEngine();
     await this.#ask({ kind: "tidy" }, false);

@@ -55,8 +55,11 @@ scope.addEventListener("message", (event) => {
   switch (event.data.kind) {
     case "build":
       return answer(__BUILD__);
-    case "keep-engine":
-      return event.waitUntil(keep(__LATER__).then(() => answer(true), () => answer(false)));
+    case "keep-page":
+    case "keep-engine": {
+      const files = event.data.kind === "keep-page" ? __SHELL__ : [...__SHELL__, ...__LATER__];
+      return event.waitUntil(keep(files).then(() => answer(true), () => answer(false)));
+    }
     case "tidy":
       return event.waitUntil(tidy());
   }

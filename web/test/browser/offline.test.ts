@@ -86,6 +86,13 @@ describe.each<BrowserName>(["chromium", "firefox"])("without a network in %s", (
     expect(server.requests.filter((path) => /wasm$|safetensors$/.test(path))).toEqual([]);
     await studio!.press("Keep model and engine now");
     await saysOffline(/The model and the engine are kept too/);
+    // What is deleted is said to be, and comes again.
+    await studio!.press("Delete everything");
+    await saysOffline(/The page is not kept any more, it was deleted here\./);
+    expect(await kept()).toEqual({});
+    await studio!.press("Keep model and engine now");
+    await saysOffline(/The model and the engine are kept too/);
+    expect(await kept()).toEqual({ [buildOf(DIST)]: true });
     // With the server itself gone, not only its answers.
     await server.stop();
     await studio!.page.reload();

@@ -19,6 +19,8 @@ import type { Findings } from "./findings.ts";
 /** What is not kept yet and is needed for pictures. */
 interface Missing {
   files: FileEntry[];
+  /** The page itself. */
+  page: boolean;
   engine: boolean;
   bytes: number;
 }
@@ -63,9 +65,10 @@ export class OfflinePart {
     const missing = await this.#missing();
     if (asked !== this.#asked) return missing;
     const kept = offline.state === "kept";
-    const all = missing.bytes === 0 && this.#needed.length > 0;
+    const all = missing.bytes === 0 && !missing.page && this.#needed.length > 0;
     this.ready = kept && all;
-    this.#state.textContent = text.states[offline.state];
+    // A page of an earlier version than the service worker's has its files still, or else says so when it needs one.
+    this.#state.textContent = kept && missing.page && !offline.updated ? text.states.deleted : text.states[offline.state];
     this.#pictures.textContent = !kept || this.#needed.length === 0 ? "" : all ? text.ready : text.missing(bytes(missing.bytes));
     this.#get.hidden = this.#running || !kept || missing.bytes === 0;
     this.#look.hidden = !kept;
@@ -77,8 +80,9 @@ export class OfflinePart {
   async #missing(): Promise<Missing> {
     const items = globalThis.caches ? await inventory(caches, this.#needed).catch(() => []) : [];
     const files = this.#needed.filter(({ path }) => !items.some(({ kind, name }) => kind === "weights" && name === path));
-    const engine = !items.some(({ kind, name, engine }) => kind === "app" && name === offline.build && engine);
-    return { files, engine, bytes: files.reduce((sum, { size }) => sum + size, engine ? WASM_BYTES : 0) };
+    const page = items.find(({ kind, name }) => kind === "app" && name === offline.build);
+    const engine = !page?.engine;
+    return { files, page: page === undefined, engine, bytes: files.reduce((sum, { size }) => sum + size, engine ? WASM_BYTES : 0) };
   }
 
   async #keepAll(): Promise<void> {

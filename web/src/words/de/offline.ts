@@ -11,6 +11,7 @@ export const offline: Words["offline"] = {
     unsupported: "Dieser Browser lässt die Seite hier nicht aufbewahren: Dafür braucht es https oder die Adresse dieses Geräts, kein privates Fenster und erlaubten Speicher.",
     starting: "Die Seite wird für die Nutzung ohne Netz aufbewahrt…",
     kept: "Die Seite selbst ist aufbewahrt und öffnet sich auch ohne Netz.",
+    deleted: "Die Seite ist nicht mehr aufbewahrt, sie wurde hier gelöscht. Beim nächsten Besuch wird sie wieder aufbewahrt.",
     failed: "Die Seite konnte nicht aufbewahrt werden: Dem Browser fehlt der Platz, oder der Server war nicht zu erreichen.",
   },
   missing: (size) => `Modell und Rechenkern sind noch nicht ganz hier: Mit weiteren ${size} entstehen auch Bilder ohne Netz.`,

@@ -9,6 +9,7 @@ export const offline = {
     unsupported: "This browser does not let the page be kept here: that needs https or this machine's own address, no private window, and storage that is allowed.",
     starting: "The page is being kept for use without a network…",
     kept: "The page itself is kept and opens without a network.",
+    deleted: "The page is not kept any more, it was deleted here. With the next visit it is kept again.",
     failed: "The page could not be kept: the browser has no room for it, or the server could not be reached.",
   },
   /** `size`: what is still missing for pictures. */
