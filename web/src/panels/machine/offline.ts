@@ -19,7 +19,7 @@ import type { Findings } from "./findings.ts";
 /** What is not kept yet and is needed for pictures. */
 interface Missing {
   files: FileEntry[];
-  /** The page itself. */
+  /** The page itself, or what shows the model. */
   page: boolean;
   engine: boolean;
   bytes: number;
@@ -69,8 +69,8 @@ export class OfflinePart {
     this.ready = kept && all;
     // A page of an earlier version than the service worker's has its files still, or else says so when it needs one.
     this.#state.textContent = kept && missing.page && !offline.updated ? text.states.deleted : text.states[offline.state];
-    this.#pictures.textContent = !kept || this.#needed.length === 0 ? "" : all ? text.ready : text.missing(bytes(missing.bytes));
-    this.#get.hidden = this.#running || !kept || missing.bytes === 0;
+    this.#pictures.textContent = !kept || this.#needed.length === 0 ? "" : all ? text.ready : missing.bytes > 0 ? text.missing(bytes(missing.bytes)) : "";
+    this.#get.hidden = this.#running || !kept || (missing.bytes === 0 && !missing.page);
     this.#look.hidden = !kept;
     this.#install.hidden = offline.offer === null;
     this.#installHint.hidden = !kept || matchMedia("(display-mode: standalone)").matches;
@@ -82,7 +82,7 @@ export class OfflinePart {
     const files = this.#needed.filter(({ path }) => !items.some(({ kind, name }) => kind === "weights" && name === path));
     const page = items.find(({ kind, name }) => kind === "app" && name === offline.build);
     const engine = !page?.engine;
-    return { files, page: page === undefined, engine, bytes: files.reduce((sum, { size }) => sum + size, engine ? WASM_BYTES : 0) };
+    return { files, page: page === undefined || !items.some(({ kind }) => kind === "model"), engine, bytes: files.reduce((sum, { size }) => sum + size, engine ? WASM_BYTES : 0) };
   }
 
   async #keepAll(): Promise<void> {
@@ -93,7 +93,7 @@ export class OfflinePart {
     this.#task.focus();
     this.#get.hidden = true;
     try {
-      const { files, engine, bytes: total } = await this.#missing();
+      const { files, engine, page, bytes: total } = await this.#missing();
       let loaded = 0;
       const arrived = (count: number) => {
         loaded += count;
@@ -103,12 +103,13 @@ export class OfflinePart {
       const source = await browserSource();
       await Promise.all([
         ...files.map((file) => fetchFile(file, this.#lab.manifest, source, signal, arrived)),
-        engine && offline.keepEngine().then((kept) => kept && arrived(WASM_BYTES)),
+        page && offline.keepModel(this.#lab.manifest, this.#lab.model.classes.flatMap(({ thumbnail }) => thumbnail ?? [])),
+        (engine || page) && offline.keepEngine().then((kept) => kept && arrived(WASM_BYTES)),
       ]);
       this.#running = false;
       const left = await this.#tell();
       this.#task.end();
-      if (left.bytes === 0) this.#lab.say(text.got);
+      if (left.bytes === 0 && !left.page) this.#lab.say(text.got);
       else this.#notice.show(new PageError("io", text.notKept, text.notKeptAdvice), () => void this.#keepAll());
     } catch (thrown) {
       this.#running = false;
