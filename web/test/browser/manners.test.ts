@@ -109,7 +109,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the manners of the page in 
         const { stop, seen, html } = await page.evaluate(() => {
           const at = document.activeElement as HTMLElement;
           // Some show it on what stands for them: a label, a card.
-          const shows = [at, at.parentElement, at.nextElementSibling].some((one) => one !== null && getComputedStyle(one).outlineStyle !== "none" && Number.parseFloat(getComputedStyle(one).outlineWidth) >= 2);
+          const shows = [at, at.parentElement, ...(at.parentElement?.children ?? [])].some((one) => one !== null && getComputedStyle(one).outlineStyle !== "none" && Number.parseFloat(getComputedStyle(one).outlineWidth) >= 2);
           return { stop: at.dataset.stop ?? null, seen: shows, html: at.outerHTML.slice(0, 100) };
         });
         if (stop === null) continue;
