@@ -253,7 +253,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the page in %s", (name) => 
       }
       if (name === "Generate") break;
     }
-    expect(walk).toEqual(["language", "Details and choice", "tab-generate", "class-search", "⚄ Any class", "class", "seed", "⚄", "steps", "guidance", "interval-first", "interval-second", "sampler", "count", "Generate"]);
+    expect(walk).toEqual(["tour", "language", "Details and choice", "tab-generate", "class-search", "⚄ Any class", "class", "seed", "⚄", "steps", "guidance", "interval-first", "interval-second", "sampler", "count", "Generate"]);
     await page.keyboard.press("Enter");
     expect(await studio!.finished()).toMatch(/^Done/);
     // Focus comes back to the button that Stop stood in for.
