@@ -89,7 +89,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the comparison in %s", (nam
         await time(at);
         await studio!.reads(caption(1), view === "clean" ? /^Guess at t = / : /^State at t = /);
         expect(await values()).toEqual([0, 0]);
-        expect(await studio!.text(caption(1))).toBe(await studio!.text(caption(2)));
+        await studio!.until((one, other) => document.querySelector(one)!.textContent === document.querySelector(other)!.textContent, [caption(1), caption(2)]);
         await alike(picture(1), picture(2));
       }
     }

@@ -66,7 +66,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the map in %s", (name) => {
     expect(await studio!.alerts()).toEqual([]);
   };
   const chosen = () => studio!.text(".map-readout .chosen");
-  const status = () => studio!.text("[role=status]");
+  const status = () => studio!.text("[role=status].visually-hidden");
   const neighbours = () =>
     studio!.page.$$eval(".neighbour", (found) =>
       found.map((one) => ({ index: Number((one as HTMLElement).dataset.index), name: one.querySelector(".name")!.textContent!, distance: Number.parseFloat(one.querySelector(".distance")!.textContent!) })),

@@ -328,7 +328,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the page in %s", (name) => 
     await page.evaluate(() => {
       const said: string[] = [];
       (globalThis as { said?: string[] }).said = said;
-      new MutationObserver(() => said.push(document.querySelector("[role=status]")!.textContent!)).observe(document.querySelector("[role=status]")!, { childList: true });
+      new MutationObserver(() => said.push(document.querySelector("[role=status].visually-hidden")!.textContent!)).observe(document.querySelector("[role=status].visually-hidden")!, { childList: true });
     });
     await studio!.generate({ steps: 20 });
     const said = await page.evaluate(() => (globalThis as { said?: string[] }).said!);

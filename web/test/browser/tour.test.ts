@@ -93,7 +93,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("the tour in %s", (name) => 
     expect(await page.$(".tour")).toBeNull();
     expect(await page.$(".tour-target")).toBeNull();
     expect(await focused()).toBe("tour");
-    expect(await studio!.text("[role=status]")).toMatch(/^The tour is over/);
+    expect(await studio!.text("[role=status].visually-hidden")).toMatch(/^The tour is over/);
     // It is remembered, and does not begin by itself.
     await page.reload();
     await studio!.appears("#tour.seen:not(:disabled)");
