@@ -198,12 +198,27 @@ describe.each<BrowserName>(["chromium", "firefox"])("the comparison in %s", (nam
     expect(await result()).toBe("Stopped.");
   });
 
+  it("sends one picture through both of the tokenizers that are shipped", async () => {
+    const { page } = await open("compare.what=tokenizers");
+    await studio!.reads(".about-models", /^2 models are here\./);
+    await page.select("#compare-sample", await page.$eval("#compare-sample option:nth-child(3)", (option) => (option as HTMLOptionElement).value));
+    await studio!.press("Send it through all");
+    expect(await result(".compare-tokenizers > .work")).toMatch(/^2 tokenizers in /);
+    const told = await page.$$eval(".tokenizers figcaption", (found) => found.slice(1).map((caption) => caption.textContent!));
+    expect(told.map((text) => /^(MAETok|KL-VAE)/.exec(text)?.[1])).toEqual(["MAETok", "KL-VAE"]);
+    const [masked, variational] = told.map((text) => Number(/PSNR (\d+\.\d) dB/.exec(text)![1]));
+    expect(masked, told.join(" | ")).not.toBe(variational);
+    const pictures = await page.$$eval(".tokenizers canvas", (found) => found.map((canvas) => canvas.toDataURL()));
+    expect(new Set(pictures).size).toBe(3);
+  });
+
   it("says that one model alone is here, and compares tokenizers where there are more", async () => {
+    server.instead.push({ path: /\/models\/index\.json$/, status: 404, type: "text/plain", body: "no" });
     await open("compare.what=tokenizers");
     await studio!.reads(".about-models", /^Only one model is here, “.+”, so there is nothing to compare it with\./);
     await studio!.close();
     // Bad lists are as none.
-    server.instead.push({ path: /\/models\/index\.json$/, status: 200, type: "application/json", body: "{\"x\":" });
+    server.instead.splice(0, 1, { path: /\/models\/index\.json$/, status: 200, type: "application/json", body: "{\"x\":" });
     await open("compare.what=tokenizers");
     await studio!.reads(".about-models", /^Only one model is here/);
     await studio!.close();

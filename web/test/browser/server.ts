@@ -14,6 +14,8 @@ const WEB = fileURLToPath(new URL("../../", import.meta.url));
 export const DIST = join(WEB, "dist");
 /** The model the tests run on. */
 export const MODEL = process.env.MAETOK_MODEL ?? join(WEB, "../assets/models/toon-128");
+/** Where the other shipped models lie. */
+const SHIPPED = fileURLToPath(new URL("../../../assets/models/", import.meta.url));
 const MOUNT = "/models/toon-128/";
 
 /** As `cargo xtask` serves it. */
@@ -96,6 +98,7 @@ export class TestServer {
     const instead = this.instead.find((one) => one.path.test(path));
     if (path.startsWith(MOUNT)) this.#model(path.slice(MOUNT.length), response);
     else if (instead) response.writeHead(instead.status, { "content-type": instead.type }).end(instead.body);
+    else if (path.startsWith("/models/")) file(join(SHIPPED, path.slice("/models/".length)), response);
     else if (this.workerPrelude && /\/worker-[^/]*\.js$/.test(path)) {
       response.setHeader("content-type", "text/javascript");
       response.end(`${this.workerPrelude}\n${readFileSync(join(this.page, path), "utf8")}`);
