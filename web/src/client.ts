@@ -8,7 +8,10 @@ import { type Crop, type DeviceReport, type Figure, type Latents, type ModelFact
 export interface Generated {
   /** One for each request; null when the run was stopped. */
   pictures: Picture[] | null;
+  /** Of the steps since `resumed`. */
   timing: Timing;
+  /** How many steps a lost device had taken, before this one went on; 0 if none was lost. */
+  resumed: number;
 }
 
 export interface GenerateOptions extends Listeners {
@@ -93,24 +96,33 @@ export class Client {
    */
   async generate(manifest: string, requests: SampleRequest[], signal: AbortSignal, options: GenerateOptions = {}): Promise<Generated> {
     const { latents = null, shown = "clean", onProgress, onStep } = options;
-    let resume: { taken: number; snapshot: Float64Array<ArrayBuffer> } | null = null;
+    let newest: StepReport | null = null;
     const listeners: Listeners = {
       onProgress,
       onStep: (step) => {
-        resume = { taken: step.index, snapshot: step.snapshot };
+        newest = step;
         onStep?.(step);
       },
     };
+    let resumed = 0;
     for (let resumes = 0; ; resumes++) {
+      // Read anew: TypeScript does not see that the listener sets it.
+      const last = newest as StepReport | null;
       try {
+        if (last && last.index === last.of) {
+          // All steps are done: only the last picture was lost.
+          const { pictures, ms } = await this.decode(manifest, last.state, false, signal, listeners);
+          return { pictures, timing: { engine: 0, steps: ms, previews: 0, shown: 0 }, resumed: last.index };
+        }
+        const resume = last && { taken: last.index, snapshot: last.snapshot };
         const { pictures, timing } = await this.#answer("generated", { kind: "generate", manifest, requests, latents, shown, resume }, signal, listeners);
-        return { pictures, timing };
+        return { pictures, timing, resumed };
       } catch (thrown) {
         const lost = thrown instanceof MaetokError && thrown.code === "device" && thrown.fatal;
-        // Read anew: TypeScript does not see that the listener sets it.
-        const taken = (resume as { taken: number } | null)?.taken;
-        if (!lost || taken === undefined || signal.aborted || resumes === MOST_RESUMES) throw thrown;
-        onProgress?.({ phase: "resume", taken, cause: thrown.message });
+        const reached = newest as StepReport | null;
+        if (!lost || !reached || signal.aborted || resumes === MOST_RESUMES) throw thrown;
+        resumed = reached.index;
+        onProgress?.({ phase: "resume", taken: resumed, cause: thrown.message });
       }
     }
   }

@@ -1,7 +1,9 @@
 /** A run as an animated GIF, made in a worker of its own. */
 
-import { cancelled, MaetokError } from "../errors.ts";
+import { cancelled } from "../errors.ts";
 import type { Picture } from "../protocol.ts";
+import { words } from "../words/index.ts";
+import { PageError } from "../words/told.ts";
 
 /** A picture on its way to the worker. */
 export interface GifFrame {
@@ -16,7 +18,7 @@ export interface GifFrame {
 export type GifAnswer = { kind: "next" } | { kind: "file"; file: ArrayBuffer };
 
 /** More pictures than this make a large file and show no more. */
-const MOST = 120;
+export const MOST_FRAMES = 120;
 
 /** Milliseconds: the whole run, a picture at least, and the last one. */
 const RUN = 3000;
@@ -27,8 +29,7 @@ const LAST = 1800;
 const SIDE = 256;
 
 /** `onFrame` hears how many pictures are in it. */
-export function gif(pictures: readonly Picture[], signal: AbortSignal, onFrame: (done: number, of: number) => void): Promise<Blob> {
-  const frames = thin(pictures, MOST);
+export function gif(frames: readonly Picture[], signal: AbortSignal, onFrame: (done: number, of: number) => void): Promise<Blob> {
   const factor = Math.max(1, Math.floor(SIDE / frames[0]!.width));
   const delay = Math.max(RUN / frames.length, SHORTEST);
   const worker = new Worker(new URL("./gif.worker.ts", import.meta.url), { type: "module", name: "maetok-gif" });
@@ -51,7 +52,7 @@ export function gif(pictures: readonly Picture[], signal: AbortSignal, onFrame: 
     worker.onerror = (event) => {
       event.preventDefault();
       end();
-      reject(new MaetokError("crash", `The GIF could not be made (${event.message || "its worker did not start"}).`, "Try again, or reload the page."));
+      reject(new PageError("gif", words().share.gifFailed, words().share.gifAdvice));
     };
     worker.onmessage = ({ data }: MessageEvent<GifAnswer>) => {
       onFrame(sent, frames.length);

@@ -238,7 +238,7 @@ describe.each<BrowserName>(["chromium", "firefox"])("generating in %s", (name) =
     await studio!.fill("#steps", "1000");
     await studio!.reads("#live-help", /^Off for now: these settings take about .* here, and a picture keeps up with a hand below 1\.5 s\./);
     expect(await studio!.look(), "nothing is begun that would not keep up").toBe(before);
-    expect(await page.evaluate(() => location.hash)).toMatch(/generate\.live=yes|/);
+    await studio!.until(() => location.hash.includes("generate.live=yes"));
   });
 
   it("keeps the runs of a visit: a click brings back settings, picture and film", async () => {

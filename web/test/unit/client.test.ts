@@ -46,7 +46,7 @@ it("passes steps on and answers with the picture", async () => {
   const timing = { engine: 1, steps: 2, previews: 3, shown: 1 };
   ports[0]!.reply({ kind: "step", id, step: step(1) });
   ports[0]!.reply({ kind: "generated", id, pictures: null, timing });
-  expect(await running).toEqual({ pictures: null, timing });
+  expect(await running).toEqual({ pictures: null, timing, resumed: 0 });
   expect(heard).toEqual([1]);
 });
 
@@ -87,6 +87,19 @@ it("goes on with a run whose device was lost, from its last step, and gives up i
   expect(ports).toHaveLength(4);
   expect(ports[1]!.sent.at(-1)).toMatchObject({ kind: "generate", resume: { taken: 1, snapshot: Float64Array.of(1, 1, 1, 1) } });
   expect(heard).toEqual(Array(3).fill({ phase: "resume", taken: 1, cause: "It was lost." }));
+});
+
+it("decodes the last state where the device was lost after the last step", async () => {
+  const { client, ports } = setUp();
+  const running = client.generate("m", [REQUEST], new AbortController().signal);
+  const { id } = ports[0]!.sent.at(-1)!;
+  ports[0]!.reply({ kind: "step", id, step: { ...step(2), state: Float32Array.of(1, 2, 3, 4) } });
+  ports[0]!.reply({ kind: "error", id, error: { code: "device", message: "It was lost.", advice: "", fatal: true } });
+  await new Promise((resolve) => setTimeout(resolve));
+  const asked = ports[1]!.sent.at(-1)!;
+  expect(asked).toMatchObject({ kind: "decode", latents: Float32Array.of(1, 2, 3, 4), reconstructed: false });
+  ports[1]!.reply({ kind: "decoded", id: asked.id, pictures: [], ms: 5 });
+  expect(await running).toMatchObject({ pictures: [], resumed: 2 });
 });
 
 it("does not go on where nothing was reached, or when it was stopped", async () => {

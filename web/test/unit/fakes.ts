@@ -129,6 +129,7 @@ export class FakeEngine implements Engine {
   /** A picture is as grey as its first number. */
   async decode(latents: Float32Array): Promise<Uint8ClampedArray> {
     await this.onDecode();
+    if (latents.length === 0 || latents.length % 8 !== 0) throw Object.assign(new Error("The setting latents is wrong."), { code: "setting" });
     const rgba = new Uint8ClampedArray((latents.length / 8) * 256);
     for (let i = 0; i < latents.length / 8; i++) rgba.fill(latents[8 * i]!, 256 * i, 256 * (i + 1));
     return rgba;

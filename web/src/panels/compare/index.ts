@@ -171,7 +171,7 @@ class Compare implements Panel {
     for (const [i, request] of requests.entries()) {
       const column = columns[i]!;
       const steps: StepReport[] = [];
-      const { pictures, timing } = await this.#lab.client.generate(this.#lab.manifest, [request], signal, {
+      const { pictures, timing, resumed } = await this.#lab.client.generate(this.#lab.manifest, [request], signal, {
         onProgress: (progress) => task.progress(progress),
         onStep: (step) => {
           steps.push(step);
@@ -185,7 +185,9 @@ class Compare implements Panel {
       });
       if (!pictures) throw cancelled();
       taken += request.steps;
-      const run = { request, ...pointsOf(steps), picture: pictures[0]!, ms: timing.steps };
+      // Where a lost device interrupted it, the steps that were timed stand for the others.
+      const ms = (timing.steps * request.steps) / Math.max(1, request.steps - resumed);
+      const run = { request, ...pointsOf(steps), picture: pictures[0]!, ms };
       this.#pictures.set(run.state.at(-1)!.latents, run.picture);
       ran.push({ column, run, summary: summaries[i]!, distances: [] });
       column.frame.show(run.picture, words().compare.finished);

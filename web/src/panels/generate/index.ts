@@ -5,6 +5,7 @@ import { asMaetokError, cancelled, type MaetokError } from "../../errors.ts";
 import { bytes, duration, number } from "../../format.ts";
 import type { Picture, Progress, StepReport, Timing } from "../../protocol.ts";
 import { ShareBox } from "../../share/box.ts";
+import { MOST_FRAMES, thin } from "../../share/gif.ts";
 import { fileName } from "../../share/names.ts";
 import { write as writeRecipe } from "../../share/recipe.ts";
 import { h, save } from "../../ui/dom.ts";
@@ -74,7 +75,7 @@ class Generate implements Panel {
     this.#darkroom = new Darkroom(client, manifest, (film, kind, at) => this.#developed(film, kind, at));
     this.#history = new History((film) => this.#bringBack(film), (film) => this.#nameOf(film));
     this.#share = new ShareBox(lab, {
-      frames: (film) => this.#frames(film),
+      frames: (film, signal) => this.#frames(film, signal),
       fail: (error) => this.#notice.show(error),
     });
     this.#stage = h(
@@ -249,7 +250,7 @@ class Generate implements Panel {
       const parts = [text.done(duration(total))];
       if (timing.engine > 1000) parts.push(text.starting(duration(timing.engine)));
       const share = Math.round((100 * timing.previews) / (timing.steps + timing.previews));
-      parts.push(text.aStep(duration(timing.steps / last.of)), text.guesses(number(share)));
+      parts.push(text.aStep(duration(timing.steps / Math.max(1, last.of - (resumed ?? 0)))), text.guesses(number(share)));
       this.#facts.textContent = `${parts.join(", ")}.${lost}`;
       this.#lab.say(text.said(duration(total)) + lost);
     }
@@ -309,11 +310,12 @@ class Generate implements Panel {
     if (this.#film && !this.#running) void this.#darkroom.develop(this.#film, this.#kinds());
   }
 
-  /** Every picture of a film, one after the other, as it is looked at. */
-  async #frames(film: Film): Promise<Picture[]> {
+  /** The pictures of a film for a GIF, one after the other, as it is looked at. */
+  async #frames(film: Film, signal: AbortSignal): Promise<Picture[]> {
     const kind = this.#kinds()[0]!;
     const frames = [];
-    for (let at = 0; at < length(film); at++) {
+    for (const at of thin(Array.from({ length: length(film) }, (_, at) => at), MOST_FRAMES)) {
+      if (signal.aborted) throw cancelled();
       await this.#darkroom.now(film, [kind], at);
       const pictures = this.#darkroom.get(film, kind, at)!;
       frames.push(this.#view.choose(pictures));

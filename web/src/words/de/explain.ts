@@ -13,7 +13,7 @@ export const explain: Words["explain"] = {
     guess: "Bei jedem Schritt lässt sich der Rest des Weges in einem Sprung schätzen; das ist die Schätzung, die zu sehen ist:",
     guessElse: "Bei jedem Schritt lässt sich der Rest des Weges in einem Sprung entlang der Richtung v schätzen; das ist die Schätzung, die zu sehen ist.",
     guidance: "Die Guidance-Stärke w geht weiter in die Richtung, in der sich die Klasse (c) von keiner Klasse (∅) unterscheidet:",
-    interval: "Sie lässt sich auf einen Zeitraum beschränken: Früh macht sie die Bilder einander ähnlich, spät ändert sie wenig. Außerhalb ist w gleich 1; ein Intervall ohne Länge ist also dasselbe wie keine Guidance.",
+    interval: "Sie lässt sich auf einen Zeitraum beschränken: Früh macht sie die Bilder einander ähnlich, spät ändert sie wenig. Außerhalb ist w gleich 1; ein Intervall, in das kein Schritt fällt, etwa von 0 bis 0, ist also dasselbe wie keine Guidance.",
     latent: "All das geschieht mit dem Latent des Tokenizers, nicht mit Pixeln: einer kurzen Liste von Zahlen, aus der der Decoder die Bilder malt, die hier erscheinen.",
   },
   reconstruct: {

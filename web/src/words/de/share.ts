@@ -22,6 +22,8 @@ export const share: Words["share"] = {
   tensors: "Alle Schritte als .safetensors",
   tensorsTitle: "Zustände, Schätzungen und Zeiten aller Schritte mit den Einstellungen",
   numbersHint: "In den Einheiten des Tokenizers; bei mehreren Bildern ist das Bild eine Dimension nach dem Schritt.",
+  gifFailed: "Das GIF konnte nicht erzeugt werden: Sein Worker ist nicht gestartet oder gescheitert.",
+  gifAdvice: "Noch einmal versuchen oder die Seite neu laden.",
   restoredHere: (file) => `Die Einstellungen aus „${file}“ sind übernommen.`,
   restored: (file) => `Die Einstellungen aus „${file}“ sind gesetzt. „Bild erzeugen“ zeigt das Bild wieder.`,
   spoilt: (file) => `Die Einstellungen in „${file}“ sind nicht lesbar.`,

@@ -11,7 +11,7 @@ export const explain = {
     guess: "At each step the rest of the way can be guessed in one leap, which is the guess you see:",
     guessElse: "At each step the rest of the way can be guessed in one leap along the direction v, which is the guess you see.",
     guidance: "The guidance scale w goes further in the direction in which the class (c) differs from no class (∅):",
-    interval: "It can be limited to an interval of time: early on it makes pictures alike, late it changes little. Outside the interval w is 1, so an interval without length is the same as no guidance.",
+    interval: "It can be limited to an interval of time: early on it makes pictures alike, late it changes little. Outside the interval w is 1, so an interval that no step falls into, such as from 0 to 0, is the same as no guidance.",
     latent: "All this happens to the tokenizer's latent, not to pixels: a short list of numbers that the decoder turns into the pictures shown here.",
   },
   reconstruct: {

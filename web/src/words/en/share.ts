@@ -20,6 +20,8 @@ export const share = {
   tensors: "All steps (.safetensors)",
   tensorsTitle: "States, guesses and times of every step, with the settings",
   numbersHint: "In the tokenizer’s units; of a batch the picture is a dimension after the step.",
+  gifFailed: "The GIF could not be made: its worker did not start or failed.",
+  gifAdvice: "Try again, or reload the page.",
   restoredHere: (file: string) => `The settings of “${file}” are set.`,
   restored: (file: string) => `The settings of “${file}” are set. Press Generate to see its picture again.`,
   spoilt: (file: string) => `The settings inside “${file}” cannot be read.`,
