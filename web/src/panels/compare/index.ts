@@ -9,6 +9,7 @@ import type { Latents, Picture, StepReport } from "../../protocol.ts";
 import { bind, isValid } from "../../ui/bind.ts";
 import { ClassSelect } from "../../ui/classes.ts";
 import { h } from "../../ui/dom.ts";
+import type { Settings } from "../../state/state.ts";
 import { Latest } from "../../ui/latest.ts";
 import { boundSegments } from "../../ui/segments.ts";
 import type { Task } from "../../ui/task.ts";
@@ -62,6 +63,8 @@ class Compare implements Panel {
   readonly #pictures = new WeakMap<Latents, Picture>();
   #ran: Ran[] = [];
   #key = "";
+  /** What the runs were asked for, which may have been changed since. */
+  #asked: Settings["compare"] | undefined;
 
   constructor(lab: Lab) {
     this.#lab = lab;
@@ -195,6 +198,7 @@ class Compare implements Panel {
     }
     this.#ran = ran;
     this.#key = key;
+    this.#asked = compare;
     this.#draw();
     this.#look();
     this.#show();
@@ -325,7 +329,7 @@ class Compare implements Panel {
     const ran = this.#ran.find(({ column }) => column.n === n);
     if (!ran) return;
     const { class: name, seed, sampler, steps, guidance } = ran.run.request;
-    keepPicture(this.#lab, "compare", frame.picture, `compare-${n}-${name}-seed${seed}-${sampler}-${steps}steps-guidance${guidance}.png`, this.#work.notice);
+    keepPicture(this.#lab, "compare", frame.picture, `compare-${n}-${name}-seed${seed}-${sampler}-${steps}steps-guidance${guidance}.png`, this.#work.notice, this.#asked);
   }
 
   #fail(thrown: unknown): void {

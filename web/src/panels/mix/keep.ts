@@ -3,6 +3,7 @@
 import { asMaetokError } from "../../errors.ts";
 import type { Picture } from "../../protocol.ts";
 import { write as writeRecipe } from "../../share/recipe.ts";
+import type { Settings } from "../../state/state.ts";
 import { h, save } from "../../ui/dom.ts";
 import type { Notice } from "../../ui/notice.ts";
 import { words } from "../../words/index.ts";
@@ -14,10 +15,10 @@ export interface Keep {
   name: () => string;
 }
 
-/** Saves a picture of the panel under a name. */
-export function keepPicture(lab: Lab, panel: "mix" | "compare", picture: Picture, name: string, notice: Notice): void {
+/** Saves a picture of the panel under a name, with the settings that it was made with: the present ones, if not given. */
+export function keepPicture<P extends "mix" | "compare">(lab: Lab, panel: P, picture: Picture, name: string, notice: Notice, settings: Settings[P] = lab.store.get()[panel]): void {
   lab.client
-    .png(picture, writeRecipe(lab.model.title, panel, lab.store.get()[panel]))
+    .png(picture, writeRecipe(lab.model.title, panel, settings))
     .then((file) => {
       save(file, name);
       lab.say(words().shell.saved);
