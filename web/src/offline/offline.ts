@@ -142,7 +142,8 @@ export class Offline extends EventTarget {
   /** Whether the service worker is of another build than the page. */
   async #compare(): Promise<void> {
     const other = await this.#ask({ kind: "build" });
-    if (typeof other === "string" && other !== this.build) this.#become({ updated: true });
+    // A page that was loaded past an older service worker is the newer of the two, until that worker is replaced.
+    if (typeof other === "string") this.#become({ updated: other !== this.build });
   }
 
   /** Undefined if nobody answers. */
