@@ -47,7 +47,8 @@ export async function sample(engine: Engine, request: Extract<Request, { kind: "
         await decodeShown(engine, report, shown);
         budget.preview(now() - decoding);
       }
-      final = report.state.slice();
+      // Copied, since the report is handed over.
+      if (last) final = report.state.slice();
       onStep(report);
     }
     const began = now();

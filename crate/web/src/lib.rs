@@ -48,7 +48,7 @@ pub fn start() {
 
 /// Runs the constructors of the libraries below, once. CubeCL has thousands. If the module never did, the linker would
 /// take it for a command and put a call of all of them before every function that JavaScript calls, and there are
-/// several for each dispatch. `web/test/unit/engine.test.ts` would notice.
+/// several for each dispatch. `web/test/unit/wasm.test.ts` would notice.
 #[cfg(target_family = "wasm")]
 #[expect(unsafe_code, reason = "the linker makes this function; it takes nothing, returns nothing, and may come twice")]
 fn construct() {

@@ -3,10 +3,9 @@
  * goes on from its last step, to the same picture, and the machine's panel tells of it.
  */
 
-import { readdirSync, readFileSync } from "node:fs";
 import type { Browser } from "puppeteer-core";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import { launch } from "./browsers.ts";
+import { killGpuProcess, launch } from "./browsers.ts";
 import { TestServer } from "./server.ts";
 import { Studio, temporaryFolder } from "./studio.ts";
 
@@ -36,24 +35,6 @@ afterAll(async () => {
   await server?.stop();
 });
 
-/** The browser's process that works the graphics processor: it or one of its children began it. */
-function gpuProcess(browser: number): number {
-  const processes = new Map<number, { parent: number; command: string }>();
-  for (const entry of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
-    try {
-      // The name, in brackets, may hold anything.
-      const parent = Number(readFileSync(`/proc/${entry}/stat`, "utf8").split(") ").at(-1)!.split(" ")[1]);
-      processes.set(Number(entry), { parent, command: readFileSync(`/proc/${entry}/cmdline`, "utf8") });
-    } catch {
-      // It ended meanwhile.
-    }
-  }
-  const belongs = (pid: number): boolean => pid === browser || (processes.has(pid) && belongs(processes.get(pid)!.parent));
-  const found = [...processes].find(([pid, { command }]) => command.includes("--type=gpu-process") && belongs(pid));
-  if (!found) throw new Error("Chromium has no process for the graphics processor");
-  return found[0];
-}
-
 it("a run whose device is lost is taken up on a new one and ends with the same picture", async () => {
   studio = await Studio.open(browser, server.origin, folder, { query: "?device=webgpu" });
   const { page } = studio;
@@ -68,7 +49,7 @@ it("a run whose device is lost is taken up on a new one and ends with the same p
   });
   await studio.press("Generate");
   await studio.until(() => Number(/^Step (\d+) of/.exec(document.querySelector(".task .words")?.textContent ?? "")?.[1] ?? 0) >= 5);
-  process.kill(gpuProcess(browser.process()!.pid!), "SIGKILL");
+  killGpuProcess(browser);
   expect(await studio.finished(PATIENCE)).toMatch(/^Done/);
   const said = await page.evaluate(() => (globalThis as unknown as { said: string[] }).said);
   const resumed = said.find((words) => /^The graphics processor was lost; going on after step \d+…$/.test(words));
